@@ -1,0 +1,56 @@
+/** Every limit of the daemon in one table; the unit stands in the name. */
+export const limits = {
+  // wire
+  dhcpPacketBytes: 1500,
+  tftpRequestBytes: 512,
+  // dhcp
+  dhcpOffersMax: 4096,
+  dhcpOfferHoldMs: 30_000,
+  dhcpLeaseSeconds: 3600,
+  dhcpUnknownClientsMax: 4096,
+  // tftp
+  tftpSessionsMax: 256,
+  tftpSessionsPerClientMax: 4,
+  tftpBlockBytesMax: 65_464,
+  tftpWindowBlocksMax: 64,
+  tftpFileBytesMax: 64 * 1024 * 1024,
+  tftpTimeoutMs: 1_000,
+  tftpTries: 6,
+  // http
+  httpBodyBytes: 1024 * 1024,
+  httpHeaderTimeoutMs: 10_000,
+  httpRequestTimeoutMs: 60_000,
+  httpConnectionsMax: 1024,
+  userDataBytes: 512 * 1024,
+  // bmc
+  bmcTimeoutMs: 10_000,
+  bmcReplyBytes: 1024 * 1024,
+  // boot
+  bootTicketMs: 30 * 60_000,
+  agentPollMs: 10_000,
+  agentAliveMs: 30_000,
+  agentGrantSeconds: 20,
+  // plan: how long each phase of a boot may take before it is tried again
+  powerStepMs: 60_000,
+  firstPacketMs: 10 * 60_000,
+  agentArrivesMs: 15 * 60_000,
+  jobSilenceMs: 2 * 60_000,
+  phoneHomeMs: 10 * 60_000,
+  parkMs: 10 * 60_000,
+  stepTries: 3,
+  retryFirstMs: 2_000,
+  retryMostMs: 60_000,
+  // loops
+  resyncMs: 60_000,
+  reconcileMs: 90_000,
+  // timeline
+  timelineEntriesPerHost: 2_000,
+  timelineBatchMs: 500,
+  timelinePendingMax: 1_000,
+  // image
+  chunkBytes: 4 * 1024 * 1024,
+  imageBytesMax: 64 * 1024 ** 3,
+  seedBytesMax: 16 * 1024 * 1024,
+} as const;
+
+export type Limits = { readonly [K in keyof typeof limits]: number };

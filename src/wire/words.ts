@@ -1,0 +1,47 @@
+/** The words that several rooms share: who is booting, and which address it holds. */
+import type { Ipv4, Mac, Uuid } from './address.ts';
+
+/** How far the client's boot has come, as its DHCP options tell. */
+export type BootStage = 'firmware' | 'ipxe' | 'http' | 'os';
+/** What its firmware can run: RFC 4578 §2.1 processor architecture types folded to what we serve. */
+export type BootArch = 'bios' | 'x64-uefi' | 'other';
+
+/** A machine that asks for an address or a file. */
+export interface BootClient {
+  readonly mac: Mac;
+  readonly uuid?: Uuid;
+  readonly arch?: BootArch;
+  readonly stage: BootStage;
+}
+
+/** An address given to a client until a moment. */
+export interface Lease {
+  readonly address: Ipv4;
+  readonly mac: Mac;
+  /** Raw client identifier in hex (RFC 2132 §9.14); absent where the client sent none. */
+  readonly clientId?: string;
+  readonly hostName?: string;
+  /** ms since 1970 */
+  readonly startsAt: number;
+  readonly endsAt: number;
+}
+
+/** What a boot client is told to do next; decided once, in boot/decide.ts. */
+export type BootAnswer =
+  /** Not ours: no address for a boot we did not start is withheld, but no boot file is given either. */
+  | { readonly kind: 'local-disk' }
+  /** TFTP this file (firmware stage). */
+  | { readonly kind: 'chainload'; readonly file: string }
+  /** Fetch this URL (iPXE stage). */
+  | { readonly kind: 'script'; readonly url: string };
+
+/** What happened on the wire, for the timeline; lossy by design. */
+export interface Observation {
+  readonly mac: Mac;
+  /** ms since 1970 */
+  readonly at: number;
+  readonly source: 'dhcp' | 'tftp' | 'http';
+  /** One plain sentence: `DISCOVER from UEFI x64 firmware, offered 10.77.0.50, boot file snponly.efi`. */
+  readonly text: string;
+  readonly client?: BootClient;
+}

@@ -1,0 +1,175 @@
+/** The world: every door to time, chance, network, files, processes and log. Once for real (real.ts), once simulated (test/sim). */
+import type { Ipv4, Mac } from '../wire/address.ts';
+
+/** Wall time in ms since 1970 and waiting. A sleep that its signal ends rejects with the signal's reason. */
+export interface Clock {
+  now(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Runs `run` once after `ms`; the returned function cancels it. */
+  after(ms: number, run: () => void): () => void;
+  /** Runs `run` after the I/O events at hand were handled (group commit). */
+  soon(run: () => void): void;
+}
+
+export interface Random {
+  /** In [0, 1). */
+  next(): number;
+  /** Unguessable bytes, for ids and secrets. */
+  bytes(count: number): Uint8Array;
+}
+
+export interface Datagram {
+  readonly bytes: Uint8Array;
+  readonly address: Ipv4;
+  readonly port: number;
+}
+export interface UdpSocket {
+  readonly local: { readonly address: Ipv4; readonly port: number };
+  receive(handler: (datagram: Datagram) => void): void;
+  /** Best effort, as UDP is; errors are counted by the implementation, never thrown. With `segmentBytes` the kernel cuts `bytes` (UDP_SEGMENT). */
+  send(bytes: Uint8Array, to: { readonly address: Ipv4; readonly port: number; readonly segmentBytes?: number }): void;
+  /** To a client that has no address yet: an IP packet straight to its hardware address (RFC 2131 §4.1). */
+  sendToHardware(bytes: Uint8Array, to: { readonly mac: Mac; readonly address: Ipv4; readonly port: number }): void;
+  close(): void;
+}
+export interface UdpOptions {
+  readonly address: Ipv4;
+  readonly port: number;
+  /** Bind to this network interface (SO_BINDTODEVICE). */
+  readonly interface?: string;
+  readonly broadcast?: boolean;
+}
+/** An IPv4 address of a local interface. */
+export interface LocalAddress {
+  readonly interface: string;
+  readonly address: Ipv4;
+  readonly prefix: number;
+}
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export interface HttpRequest {
+  readonly method: Method;
+  /** Path with `:name` parts resolved into `params`. */
+  readonly path: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  /** The peer's address; undefined on a Unix socket. */
+  readonly peer: Ipv4 | undefined;
+  /** Ends when the client goes away. */
+  readonly signal: AbortSignal;
+}
+export interface FileBody {
+  readonly file: string;
+  readonly offset: number;
+  readonly length: number;
+}
+export interface HttpReply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Bytes, text, a range of a file, or a stream of chunks. */
+  readonly body?: Uint8Array | string | FileBody | AsyncIterable<Uint8Array>;
+}
+export interface Route {
+  readonly method: Method;
+  /** `/v1/hosts/:id`; no wildcards. GET routes answer HEAD too. */
+  readonly path: string;
+  readonly handle: (request: HttpRequest) => Promise<HttpReply>;
+  /** Default limits.httpBodyBytes. */
+  readonly bodyBytesMax?: number;
+}
+export interface Identity {
+  /** PEM */
+  readonly key: string;
+  /** PEM */
+  readonly certificate: string;
+  /** Lower-case hex SHA-256 of the DER certificate. */
+  readonly fingerprint: string;
+}
+export interface HttpListen {
+  readonly at: { readonly address: Ipv4; readonly port: number; readonly interface?: string } | { readonly socket: string };
+  readonly routes: readonly Route[];
+  /** TLS 1.3 only, when given. */
+  readonly identity?: Identity;
+}
+export interface Listener {
+  readonly port: number | undefined;
+  close(): Promise<void>;
+}
+export interface HttpCall {
+  readonly method: Method;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+  readonly timeoutMs: number;
+  readonly replyBytesMax: number;
+  /** A Unix socket to connect to instead of the URL's host. */
+  readonly socket?: string;
+  /** https only: accept exactly the certificate of this SHA-256 fingerprint (hex); without it the system's CAs decide. */
+  readonly fingerprint?: string;
+  /** https only: accept any certificate. An operator's explicit word for one BMC, never a default. */
+  readonly insecure?: boolean;
+  readonly signal?: AbortSignal;
+}
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+export interface Http {
+  listen(options: HttpListen): Promise<Listener>;
+  /** Never throws for an HTTP status; a network failure is a RemudaError with a plain reason and code `bmc-unreachable` or `bmc-untrusted` (TLS). */
+  call(call: HttpCall): Promise<HttpAnswer>;
+  /** The body as it comes (server-sent events); throws when the status is not 2xx. */
+  stream(call: HttpCall): AsyncIterable<Uint8Array>;
+  /** A self-signed certificate for this daemon: ECDSA P-256, valid 10 years. */
+  selfSigned(commonName: string): Promise<Identity>;
+}
+export interface Net {
+  udp(options: UdpOptions): Promise<UdpSocket>;
+  localAddresses(): readonly LocalAddress[];
+}
+
+export interface FileStat {
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+  readonly kind: 'file' | 'directory' | 'other';
+}
+/** Files. All reads and writes are bounded by what the caller asks; paths are absolute. */
+export interface Files {
+  /** undefined where there is none. */
+  stat(path: string): Promise<FileStat | undefined>;
+  /** Throws `not-found`. */
+  read(path: string, range?: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
+  /** Whole or not at all: temporary file, fsync, rename, fsync of the folder. Throws `disk-full` with nothing left behind. */
+  write(path: string, bytes: Uint8Array | string, mode?: number): Promise<void>;
+  /** Sorted names; empty where there is no such folder. */
+  list(path: string): Promise<readonly string[]>;
+  makeFolder(path: string, mode?: number): Promise<void>;
+  /** No error where there is none. */
+  remove(path: string): Promise<void>;
+}
+
+export interface LogFields {
+  readonly [name: string]: unknown;
+}
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  with(fields: LogFields): Log;
+}
+
+export interface World {
+  /** Ends with this process: sockets close, sleeps end. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly net: Net;
+  readonly http: Http;
+  readonly files: Files;
+  readonly log: Log;
+}
