@@ -1,0 +1,214 @@
+/** A physical server as the rulebook sees it: its state, the overlays over it, and the facts beside it. */
+import type { Mac, Uuid } from '../wire/address.ts';
+import type { DiskIdentity, DiskRule } from './disk.ts';
+import type { Inventory } from './inventory.ts';
+
+export const hostStates = ['discovered', 'enrolled', 'inspecting', 'available', 'provisioning', 'provisioned', 'cleaning'] as const;
+export type HostState = (typeof hostStates)[number];
+export type Firmware = 'bios' | 'uefi';
+export type Power = 'on' | 'off' | 'unknown';
+
+/** Where the management controller is. The password never leaves the daemon: the API does not show it. */
+export interface HostBmc {
+  readonly protocol: 'redfish';
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  /** SHA-256 of its TLS certificate, hex. */
+  readonly fingerprint?: string;
+  readonly insecure?: boolean;
+  readonly system?: string;
+}
+
+/** What the owner of a claim wants on the disk. A change of it is a new generation. */
+export interface Intent {
+  /** `sha256:<hex>` of the raw image */
+  readonly image: string;
+  readonly imageName: string;
+  readonly imageSizeBytes: number;
+  /** Who tells that the OS is up; `none`: provisioned rests on the verified read-back alone. */
+  readonly phoneHome: 'image' | 'cloud-init' | 'none';
+  readonly hostName: string;
+  readonly userData?: string;
+}
+/** One owner's right to one host. */
+export interface Claim {
+  readonly id: string;
+  readonly owner: string;
+  readonly generation: number;
+  readonly intent: Intent;
+  readonly rule: DiskRule;
+  /** The disk that the rule named when the claim was made; the only disk that its generations may write. */
+  readonly disk: DiskIdentity;
+  readonly createdAt: number;
+}
+/** What must be cleaned before the host may be claimed again. */
+export interface Release {
+  readonly claimId: string;
+  readonly generation: number;
+  readonly disk: DiskIdentity;
+  readonly at: number;
+}
+
+/** One network boot that we started. Closed = no ticket of it is good any more. */
+export interface Boot {
+  readonly number: number;
+  /** Generation of the claim when it was opened; 0 without a claim. */
+  readonly generation: number;
+  readonly openedAt: number;
+  /** The BMC confirmed the boot override (or there is no BMC and the operator was asked). */
+  readonly armedAt?: number;
+  readonly poweredOnAt?: number;
+  readonly redeemed?: { readonly publicKey: string; readonly at: number };
+  readonly inventoryAt?: number;
+  readonly contestedAt?: number;
+  readonly closedAt?: number;
+}
+export type JobKind = 'install' | 'clean';
+/** One piece of work on one disk, handed to the agent of one boot. */
+export interface Job {
+  /** `<boot>.<generation>.<kind>` */
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly boot: number;
+  readonly claimId: string;
+  readonly generation: number;
+  readonly disk: DiskIdentity;
+  readonly givenAt: number;
+  /** When the agent was first allowed to write. */
+  readonly startedAt?: number;
+}
+export interface Installed {
+  readonly claimId: string;
+  readonly generation: number;
+  /** As read back from the disk by the agent. */
+  readonly digest: string;
+  readonly disk: DiskIdentity;
+  readonly at: number;
+}
+export interface PhonedHome {
+  readonly generation: number;
+  readonly hostName: string;
+  readonly at: number;
+}
+
+export interface Held {
+  readonly by: string;
+  readonly why: string;
+  readonly at: number;
+}
+export interface Failed {
+  readonly step: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly at: number;
+  readonly tries: number;
+}
+/** A step that has not succeeded yet. */
+export interface Attempt {
+  readonly step: string;
+  readonly since: number;
+  readonly tries: number;
+  readonly notBefore: number;
+  readonly reason: string;
+}
+
+export interface Host {
+  readonly id: string;
+  readonly name: string;
+  readonly version: number;
+  readonly state: HostState;
+  readonly held: Held | null;
+  readonly failed: Failed | null;
+  readonly macs: readonly Mac[];
+  readonly uuid: Uuid | null;
+  readonly firmware: Firmware | null;
+  readonly bmc: HostBmc | null;
+  /** What the BMC says of itself; null until it was asked. */
+  readonly identified: { readonly vendor?: string; readonly model?: string; readonly serial?: string; readonly at: number } | null;
+  readonly inventory: Inventory | null;
+  readonly claim: Claim | null;
+  readonly release: Release | null;
+  readonly boot: Boot | null;
+  readonly job: Job | null;
+  readonly attempt: Attempt | null;
+  /** Boots of the present purpose that came to nothing; reset by success. */
+  readonly bootTries: number;
+  readonly facts: {
+    readonly power: Power;
+    readonly powerAt: number;
+    readonly bootCount: number;
+    readonly installCount: number;
+    readonly wipeCount: number;
+    /** A disk that we were allowed to write since it was last clean. */
+    readonly dirty: DiskIdentity | null;
+    readonly installed: Installed | null;
+    readonly phonedHome: PhonedHome | null;
+    readonly availableSince: number | null;
+  };
+  readonly createdAt: number;
+}
+
+/** One line of a host's timeline. */
+export interface JournalEntry {
+  readonly hostId: string;
+  readonly at: number;
+  /** `state`: durable, written with the change; `packet`: observed on the wire, may be lost. */
+  readonly kind: 'state' | 'packet';
+  readonly boot: number;
+  readonly text: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+export interface NewHost {
+  readonly id: string;
+  readonly name: string;
+  readonly state: 'discovered' | 'enrolled';
+  readonly macs: readonly Mac[];
+  readonly uuid?: Uuid;
+  readonly firmware?: Firmware;
+  readonly bmc?: HostBmc;
+}
+/** A host nobody has touched yet. */
+export const newHost = (spec: NewHost, now: number): Host => ({
+  id: spec.id,
+  name: spec.name,
+  version: 0,
+  state: spec.state,
+  held: null,
+  failed: null,
+  macs: spec.macs,
+  uuid: spec.uuid ?? null,
+  firmware: spec.firmware ?? null,
+  bmc: spec.bmc ?? null,
+  identified: null,
+  inventory: null,
+  claim: null,
+  release: null,
+  boot: null,
+  job: null,
+  attempt: null,
+  bootTries: 0,
+  facts: {
+    power: 'unknown',
+    powerAt: 0,
+    bootCount: 0,
+    installCount: 0,
+    wipeCount: 0,
+    dirty: null,
+    installed: null,
+    phonedHome: null,
+    availableSince: null,
+  },
+  createdAt: now,
+});
+
+/** Is the image of the claim's present generation on its disk, by the agent's own read-back? */
+export const isInstalled = (host: Host): boolean =>
+  host.claim !== null &&
+  host.facts.installed !== null &&
+  host.facts.installed.claimId === host.claim.id &&
+  host.facts.installed.generation === host.claim.generation;
+/** The boot whose ticket is still good. */
+export const openBoot = (host: Host): Boot | undefined =>
+  host.boot !== null && host.boot.closedAt === undefined && host.boot.contestedAt === undefined ? host.boot : undefined;
