@@ -23,9 +23,9 @@ export type DiskRule = z.infer<typeof diskRuleSchema>;
 export interface DiskIdentity {
   readonly path: string;
   readonly sizeBytes: number;
-  readonly serial?: string;
-  readonly wwn?: string;
-  readonly model?: string;
+  readonly serial?: string | undefined;
+  readonly wwn?: string | undefined;
+  readonly model?: string | undefined;
 }
 export type DiskChoice =
   | { readonly chosen: DiskIdentity }
