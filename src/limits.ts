@@ -47,6 +47,9 @@ export const limits = {
   timelineEntriesPerHost: 2_000,
   timelineBatchMs: 500,
   timelinePendingMax: 1_000,
+  // store
+  storeBusyMs: 1_000,
+  storeBytesMax: 16 * 1024 ** 3,
   // image
   chunkBytes: 4 * 1024 * 1024,
   imageBytesMax: 64 * 1024 ** 3,
