@@ -1,0 +1,135 @@
+/** The store over any database that Kysely speaks: jobs one after another, each change one transaction, every failure a sentence. */
+import type { Kysely, Transaction } from 'kysely';
+import { RemudaError } from '../errors.ts';
+import type { Host, JournalEntry } from '../host/host.ts';
+import type { Limits } from '../limits.ts';
+import { ipv4Number } from '../wire/address.ts';
+import type { Ipv4 } from '../wire/address.ts';
+import type { Lease } from '../wire/words.ts';
+import { createHost, forgetHost, saveHost } from './hosts.ts';
+import { observe, pieces, timeline } from './journal.ts';
+import { Queue } from './queue.ts';
+import { claimOf, hostOf, leaseOf, leaseRow } from './rows.ts';
+import type { Schema } from './schema.ts';
+import type { ClaimRow, JournalRow, Store } from './store.ts';
+
+export interface Opened {
+  /** With today's schema; the store closes it. */
+  readonly db: Kysely<Schema>;
+  /** Where the database is, for errors. */
+  readonly place: string;
+  readonly limits: Pick<Limits, 'timelineEntriesPerHost'>;
+  /** What a failure of this database means. */
+  readonly explain: (error: unknown) => RemudaError;
+  /** The process died (in simulation): what is under way never settles, as after a real death. */
+  readonly died: AbortSignal | undefined;
+}
+
+const byName = (a: Host, b: Host): number => (a.name < b.name ? -1 : 1);
+
+export class KyselyStore implements Store {
+  readonly #opened: Opened;
+  readonly #queue = new Queue();
+  #closed: Promise<void> | undefined;
+
+  constructor(opened: Opened) {
+    this.#opened = opened;
+  }
+
+  hosts(): Promise<readonly Host[]> {
+    return this.#read(async (db) => (await db.selectFrom('hosts').selectAll().execute()).map(hostOf).toSorted(byName));
+  }
+  host(id: string): Promise<Host | undefined> {
+    return this.#read(async (db) => {
+      const row = await db.selectFrom('hosts').selectAll().where('id', '=', id).executeTakeFirst();
+      return row === undefined ? undefined : hostOf(row);
+    });
+  }
+  create(host: Host, journal: readonly JournalEntry[]): Promise<Host> {
+    return this.#change((open) => createHost(open, host, journal, this.#opened.limits.timelineEntriesPerHost));
+  }
+  save(host: Host, journal: readonly JournalEntry[]): Promise<Host> {
+    return this.#change((open) => saveHost(open, host, journal, this.#opened.limits.timelineEntriesPerHost));
+  }
+  forget(id: string, version: number): Promise<void> {
+    return this.#change((open) => forgetHost(open, id, version));
+  }
+
+  claims(): Promise<readonly ClaimRow[]> {
+    return this.#read(async (db) => (await db.selectFrom('claims').selectAll().orderBy('created_at').orderBy('id').execute()).map(claimOf));
+  }
+  claim(id: string): Promise<ClaimRow | undefined> {
+    return this.#read(async (db) => {
+      const row = await db.selectFrom('claims').selectAll().where('id', '=', id).executeTakeFirst();
+      return row === undefined ? undefined : claimOf(row);
+    });
+  }
+
+  observe(entries: readonly JournalEntry[]): Promise<void> {
+    return this.#change((open) => observe(open, entries, this.#opened.limits.timelineEntriesPerHost));
+  }
+  timeline(hostId: string, options: { readonly after?: number; readonly most: number }): Promise<readonly JournalRow[]> {
+    return this.#read((db) => timeline(db, hostId, options));
+  }
+
+  leases(): Promise<readonly Lease[]> {
+    return this.#read(async (db) =>
+      (await db.selectFrom('leases').selectAll().execute()).map(leaseOf).toSorted((a, b) => ipv4Number(a.address) - ipv4Number(b.address)),
+    );
+  }
+  /** An address that is both freed and given is given: the other way round, two clients could come to hold it. */
+  saveLeases(leases: readonly Lease[], freed: readonly Ipv4[]): Promise<void> {
+    const given = [...new Map(leases.map((lease) => [lease.address, lease])).values()];
+    return this.#change(async (open) => {
+      for (const piece of pieces(freed)) await open.deleteFrom('leases').where('address', 'in', piece).execute();
+      for (const piece of pieces(given))
+        await open
+          .insertInto('leases')
+          .values(piece.map(leaseRow))
+          .onConflict((conflict) =>
+            conflict.column('address').doUpdateSet((row) => ({
+              mac: row.ref('excluded.mac'),
+              client_id: row.ref('excluded.client_id'),
+              host_name: row.ref('excluded.host_name'),
+              starts_at: row.ref('excluded.starts_at'),
+              ends_at: row.ref('excluded.ends_at'),
+            })),
+          )
+          .execute();
+    });
+  }
+
+  setting(name: string, make: () => string): Promise<string> {
+    return this.#change(async (open) => {
+      const row = await open.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst();
+      if (row !== undefined) return row.value;
+      const value = make();
+      await open.insertInto('settings').values({ name, value }).execute();
+      return value;
+    });
+  }
+
+  /** Ends after what was asked before it; a second call waits for the first. */
+  close(): Promise<void> {
+    this.#closed ??= this.#settle(this.#queue.run(() => this.#opened.db.destroy()));
+    return this.#closed;
+  }
+
+  #change<T>(job: (open: Transaction<Schema>) => Promise<T>): Promise<T> {
+    return this.#read((db) => db.transaction().execute(job));
+  }
+  #read<T>(job: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined)
+      return Promise.reject(new RemudaError('internal', `The database ${this.#opened.place} was closed already: the daemon is ending.`));
+    return this.#settle(this.#queue.run(() => job(this.#opened.db)));
+  }
+  async #settle<T>(result: Promise<T>): Promise<T> {
+    try {
+      const value = await result;
+      if (this.#opened.died?.aborted !== true) return value;
+    } catch (error) {
+      if (this.#opened.died?.aborted !== true) throw error instanceof RemudaError ? error : this.#opened.explain(error);
+    }
+    return new Promise<never>(() => undefined);
+  }
+}

@@ -1,0 +1,113 @@
+/** The store in one SQLite file: durable at every commit, readable by its owner alone, open in one daemon at a time. */
+import Database from 'better-sqlite3';
+import { Kysely, SqliteDialect, SqliteDriver } from 'kysely';
+import type { DatabaseConnection, Driver } from 'kysely';
+import { RemudaError, reasonOf } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { KyselyStore } from './kysely-store.ts';
+import { migrate } from './schema.ts';
+import type { Schema, Spelling } from './schema.ts';
+import type { Store } from './store.ts';
+
+export type SqliteLimits = Pick<Limits, 'timelineEntriesPerHost' | 'storeBusyMs' | 'storeBytesMax'>;
+
+/** AUTOINCREMENT: a sequence number is not given again after its row went (sqlite.org/autoinc.html). */
+const spelling: Spelling = { growing: { type: 'integer', define: (column) => column.primaryKey().autoIncrement() } };
+
+/** SQLite ends the transaction itself on a full disk (sqlite.org/lang_transaction.html §3); a second rollback would fail and hide the cause. */
+class Connection extends SqliteDriver {
+  readonly #database: Database.Database;
+  constructor(database: Database.Database) {
+    super({ database });
+    this.#database = database;
+  }
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#database.inTransaction) await super.rollbackTransaction(connection);
+  }
+}
+class Dialect extends SqliteDialect {
+  readonly #database: Database.Database;
+  constructor(database: Database.Database) {
+    super({ database });
+    this.#database = database;
+  }
+  override createDriver(): Driver {
+    return new Connection(this.#database);
+  }
+}
+
+const explain = (path: string, error: unknown): RemudaError => {
+  const options = { cause: error, values: { path } };
+  const code = error instanceof Database.SqliteError ? error.code : '';
+  if (code === 'SQLITE_FULL')
+    return new RemudaError(
+      'disk-full',
+      `The database ${path} cannot grow: its disk is full, or it reached its limit. Nothing of the change was kept; make room and try again.`,
+      options,
+    );
+  if (code.startsWith('SQLITE_BUSY'))
+    return new RemudaError(
+      'conflict',
+      `The database ${path} is open in another process: one daemon serves one database. Stop the other daemon first.`,
+      options,
+    );
+  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT'))
+    return new RemudaError(
+      'bad-config',
+      `The file ${path} is not a sound SQLite database. Restore it from a backup, or name another file.`,
+      options,
+    );
+  if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_PERM'))
+    return new RemudaError(
+      'bad-config',
+      `The database ${path} cannot be opened for writing: ${reasonOf(error)}. Look at its folder and at who owns the file.`,
+      options,
+    );
+  return new RemudaError('internal', `The database ${path} failed: ${reasonOf(error)}.`, options);
+};
+
+/** A new file is born with mode 0600, and its WAL inherits that: the records hold the passwords of BMCs. */
+const openPrivately = (path: string, busyMs: number): Database.Database => {
+  const before = process.umask(0o177);
+  try {
+    return new Database(path, { timeout: busyMs });
+  } finally {
+    process.umask(before);
+  }
+};
+
+/**
+ * EXCLUSIVE before WAL is touched: the lock is taken with the first access and kept, so a second daemon finds the file busy, and the WAL
+ * index lives in memory instead of a shared file (sqlite.org/wal.html §8). The kernel drops the lock with the process, however it ends.
+ */
+const prepare = (database: Database.Database, bytesMax: number): void => {
+  database.pragma('locking_mode = EXCLUSIVE');
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  database.pragma('foreign_keys = ON');
+  const pageBytes = Number(database.pragma('page_size', { simple: true }));
+  database.pragma(`max_page_count = ${Math.floor(bytesMax / pageBytes)}`);
+};
+
+/**
+ * Opens, or makes, the database at `path` (`:memory:` for one that nobody keeps) and brings its schema up to date.
+ * When `died` ends, the handle is closed at once in the middle of whatever it does, and no promise of the store settles any more:
+ * the death of the process, for simulations that go on in the same one.
+ * Throws `conflict` where another daemon has it open, `bad-config` where it is newer, broken or out of reach, `disk-full`.
+ */
+export const openSqliteStore = async (path: string, limits: SqliteLimits, died?: AbortSignal): Promise<Store> => {
+  let database: Database.Database | undefined;
+  try {
+    database = openPrivately(path, limits.storeBusyMs);
+    prepare(database, limits.storeBytesMax);
+    const handle = database;
+    died?.addEventListener('abort', () => handle.close(), { once: true });
+    const db = new Kysely<Schema>({ dialect: new Dialect(handle) });
+    await migrate(db, spelling, path);
+    return new KyselyStore({ db, place: path, limits, explain: (error) => explain(path, error), died });
+  } catch (error) {
+    database?.close();
+    if (died?.aborted === true) return new Promise<never>(() => undefined);
+    throw error instanceof RemudaError ? error : explain(path, error);
+  }
+};
