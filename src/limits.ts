@@ -8,6 +8,9 @@ export const limits = {
   dhcpOfferHoldMs: 30_000,
   dhcpLeaseSeconds: 3600,
   dhcpUnknownClientsMax: 4096,
+  dhcpQuarantineMs: 10 * 60_000,
+  dhcpPendingMax: 1024,
+  loggedPeersMax: 256,
   // tftp
   tftpSessionsMax: 256,
   tftpSessionsPerClientMax: 4,
@@ -15,6 +18,7 @@ export const limits = {
   tftpWindowBlocksMax: 64,
   tftpFileBytesMax: 64 * 1024 * 1024,
   tftpTimeoutMs: 1_000,
+  tftpTimeoutMsMax: 10_000,
   tftpTries: 6,
   // http
   httpBodyBytes: 1024 * 1024,
