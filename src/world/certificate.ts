@@ -1,0 +1,87 @@
+/** A self-signed certificate for one daemon, in the DER that RFC 5280 §4.1 draws; its clients pin the fingerprint, no CA is asked. */
+import { createHash, createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign } from 'node:crypto';
+import { promisify } from 'node:util';
+import { parseIpv4 } from '../wire/address.ts';
+import type { Identity } from './world.ts';
+
+const dayMs = 24 * 3600_000;
+/** The daemon is pinned, not renewed: a certificate that ends would take every claimed host's connection with it. */
+const validDays = 3652;
+
+/** DER: tag, length, content (X.690 §8.1). */
+const der = (tag: number, ...parts: readonly Uint8Array[]): Uint8Array => {
+  const content = Buffer.concat(parts);
+  if (content.length < 0x80) return Buffer.concat([Uint8Array.of(tag, content.length), content]);
+  const length = Buffer.from(content.length.toString(16).padStart(content.length > 0xff ? 4 : 2, '0'), 'hex');
+  return Buffer.concat([Uint8Array.of(tag, 0x80 | length.length), length, content]);
+};
+const sequence = (...parts: readonly Uint8Array[]): Uint8Array => der(0x30, ...parts);
+const bitString = (bytes: Uint8Array, unusedBits = 0): Uint8Array => der(0x03, Uint8Array.of(unusedBits), bytes);
+const octetString = (bytes: Uint8Array): Uint8Array => der(0x04, bytes);
+const utf8 = (text: string): Uint8Array => der(0x0c, Buffer.from(text));
+const truth = der(0x01, Uint8Array.of(0xff));
+
+/** Base 128 with the first two arcs in one number, X.690 §8.19. */
+const objectId = (dotted: string): Uint8Array => {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  const base128 = (value: number): readonly number[] =>
+    value < 0x80 ? [value] : [...base128(value >>> 7).map((byte) => byte | 0x80), value & 0x7f];
+  return der(0x06, Uint8Array.from([first * 40 + second, ...rest.flatMap(base128)]));
+};
+/** UTCTime to 2049, GeneralizedTime from 2050: RFC 5280 §4.1.2.5. */
+const time = (ms: number): Uint8Array => {
+  const digits = new Date(ms).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
+  return Number(digits.slice(0, 4)) < 2050 ? der(0x17, Buffer.from(digits.slice(2))) : der(0x18, Buffer.from(digits));
+};
+
+const ecdsaWithSha256 = sequence(objectId('1.2.840.10045.4.3.2'));
+const nameOf = (commonName: string): Uint8Array => sequence(der(0x31, sequence(objectId('2.5.4.3'), utf8(commonName))));
+
+const extension = (id: string, value: Uint8Array, critical = false): Uint8Array =>
+  sequence(objectId(id), ...(critical ? [truth] : []), octetString(value));
+/** RFC 5280 §4.2.1: no CA, signs only its own handshakes, serves, and is called by this name or address. */
+const extensionsFor = (commonName: string): Uint8Array => {
+  const ip = parseIpv4(commonName);
+  const alternative = ip === undefined ? der(0x82, Buffer.from(commonName)) : der(0x87, Uint8Array.from(ip.split('.').map(Number)));
+  return der(
+    0xa3,
+    sequence(
+      extension('2.5.29.19', sequence(), true),
+      extension('2.5.29.15', bitString(Uint8Array.of(0x80), 7), true),
+      extension('2.5.29.37', sequence(objectId('1.3.6.1.5.5.7.3.1'))),
+      extension('2.5.29.17', sequence(alternative)),
+    ),
+  );
+};
+
+const pem = (label: string, bytes: Uint8Array): string =>
+  `-----BEGIN ${label}-----\n${Buffer.from(bytes)
+    .toString('base64')
+    .replaceAll(/(.{64})(?!$)/g, '$1\n')}\n-----END ${label}-----\n`;
+
+/** Lower-case hex SHA-256 of a DER certificate: what clients pin. */
+export const fingerprintOf = (certificateDer: Uint8Array): string => createHash('sha256').update(certificateDer).digest('hex');
+
+/** ECDSA P-256, valid from a day before `nowMs` (clocks of servers differ) for ten years. */
+export const selfSigned = async (commonName: string, nowMs: number): Promise<Identity> => {
+  const pair = await promisify(generateKeyPair)('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const serial = randomBytes(16);
+  // Positive and without a leading zero byte: RFC 5280 §4.1.2.2.
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
+  const body = sequence(
+    der(0xa0, der(0x02, Uint8Array.of(2))),
+    der(0x02, serial),
+    ecdsaWithSha256,
+    nameOf(commonName),
+    sequence(time(nowMs - dayMs), time(nowMs + validDays * dayMs)),
+    nameOf(commonName),
+    createPublicKey({ key: pair.publicKey, format: 'der', type: 'spki' }).export({ format: 'der', type: 'spki' }),
+    extensionsFor(commonName),
+  );
+  const certificate = sequence(body, ecdsaWithSha256, bitString(sign('sha256', body, createPrivateKey(pair.privateKey))));
+  return { key: pair.privateKey, certificate: pem('CERTIFICATE', certificate), fingerprint: fingerprintOf(certificate) };
+};
