@@ -14,8 +14,6 @@ export interface RealWorldOptions {
   /** Ends everything this world started. */
   readonly signal: AbortSignal;
   readonly log: LogOptions;
-  /** The environment of processes started by the laboratory; default that of this process. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** One world per process; its sockets, listeners and sleeps end with `signal`. */
