@@ -1,0 +1,166 @@
+/** The hands: observe one host, ask the plan, take one step, record what came of it. */
+import type { BmcDriver, Outcome } from '../bmc/driver.ts';
+import { RemudaError, codeOf, reasonOf } from '../errors.ts';
+import type { Code } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { openBoot } from '../host/host.ts';
+import type { Host, HostBmc, Power } from '../host/host.ts';
+import { plan } from '../host/plan.ts';
+import type { Seen, Step } from '../host/plan.ts';
+import type { World } from '../world/world.ts';
+import type { Keeper } from './keeper.ts';
+import type { Activation } from './loop.ts';
+import type { PresenceBook } from './presence.ts';
+
+export interface ReconcileParts {
+  readonly world: World;
+  readonly keeper: Keeper;
+  readonly presence: PresenceBook;
+  readonly limits: Limits;
+  readonly driverFor: (bmc: HostBmc) => BmcDriver;
+}
+interface Context extends ReconcileParts {
+  readonly host: Host;
+  readonly driver: BmcDriver | undefined;
+}
+
+const done = (step: string): Activation => ({ result: 'done', step });
+
+/** A step that did not succeed: counted, said once, and tried again after a pause that doubles. */
+const missed = async (context: Context, step: string, code: Code, reason: string): Promise<Activation> => {
+  const { host, keeper, limits, world } = context;
+  const tries = host.attempt?.step === step ? host.attempt.tries : 0;
+  const pause = Math.min(limits.retryFirstMs * 2 ** Math.min(tries, 20), limits.retryMostMs);
+  const notBefore = world.clock.now() + pause;
+  await keeper.apply(host.id, { type: 'step-missed', step, code, reason, notBefore });
+  return { result: 'retryAt', at: notBefore, why: reason };
+};
+
+/** States in which nothing is planned are looked at as well, but an unreachable BMC is no failure there. */
+const isIdle = (host: Host): boolean =>
+  host.held !== null || host.failed !== null || ['discovered', 'available', 'provisioned'].includes(host.state);
+
+/** Reads the power once. An error is a missed step only where the plan needs the answer; the plan then waits or gives up. */
+const readPower = async (context: Context): Promise<Power> => {
+  const { host, driver, keeper, world } = context;
+  if (driver === undefined || host.state === 'discovered') return 'unknown';
+  if (host.attempt?.step === 'bmc' && world.clock.now() < host.attempt.notBefore) return 'unknown';
+  try {
+    const power = await driver.readPower(world.signal);
+    if (power !== host.facts.power) await keeper.apply(host.id, { type: 'power-seen', power });
+    if (host.attempt?.step === 'bmc') await keeper.apply(host.id, { type: 'step-done', step: 'bmc' });
+    return power;
+  } catch (error) {
+    if (!(error instanceof RemudaError) || !error.code.startsWith('bmc-')) throw error;
+    if (!isIdle(host)) await missed(context, 'bmc', error.code, error.message);
+    else if (host.facts.power !== 'unknown') await keeper.apply(host.id, { type: 'power-seen', power: 'unknown' });
+    return 'unknown';
+  }
+};
+
+/** A command to the BMC with one reading afterwards. Not settled is a missed step; the plan retries. */
+const command = async <T extends string>(
+  context: Context,
+  step: string,
+  act: (driver: BmcDriver) => Promise<Outcome<T>>,
+  settled: (outcome: Outcome<T>) => Promise<unknown>,
+): Promise<Activation> => {
+  const { driver } = context;
+  if (driver === undefined) throw new RemudaError('internal', `step ${step} was planned for a host without a BMC`);
+  try {
+    const outcome = await act(driver);
+    if (!outcome.settled)
+      return await missed(
+        context,
+        step,
+        'bmc-ignored',
+        `the BMC accepted ${outcome.asked}, but shows ${outcome.observed}${outcome.note === undefined ? '' : `: ${outcome.note}`}`,
+      );
+    await settled(outcome);
+    return done(step);
+  } catch (error) {
+    if (!(error instanceof RemudaError)) throw error;
+    if (!error.code.startsWith('bmc-')) throw error;
+    return missed(context, step, codeOf(error), reasonOf(error));
+  }
+};
+
+const identify = async (context: Context): Promise<Activation> => {
+  const { host, driver, keeper, world } = context;
+  if (driver === undefined) throw new RemudaError('internal', 'identify was planned for a host without a BMC');
+  try {
+    const { power, bmcVersion: _version, ...identity } = await driver.identify(world.signal);
+    await keeper.apply(host.id, { type: 'identified', ...identity });
+    if (power !== host.facts.power) await keeper.apply(host.id, { type: 'power-seen', power });
+    return done('identify');
+  } catch (error) {
+    if (!(error instanceof RemudaError)) throw error;
+    // A BMC that names a MAC of another host is a conflict that no retry mends by itself, but the operator may.
+    return missed(context, 'identify', codeOf(error), reasonOf(error));
+  }
+};
+
+type Hands = { readonly [K in Step['do']]: (context: Context, step: Extract<Step, { do: K }>) => Promise<Activation> };
+/** One pair of hands for each step; a missing one is a type error. */
+const hands: Hands = {
+  wait: (_context, step) => Promise.resolve({ result: 'wait', until: step.until, why: step.why }),
+  identify,
+  'power-off': (context) =>
+    command(
+      context,
+      'power-off',
+      (driver) => driver.setPower('off', context.world.signal),
+      () => context.keeper.apply(context.host.id, { type: 'power-seen', power: 'off' }),
+    ),
+  'open-boot': async ({ host, keeper }) => {
+    await keeper.apply(host.id, { type: 'boot-opened' });
+    return done('open-boot');
+  },
+  'boot-once': (context) =>
+    command(
+      context,
+      'boot-once',
+      (driver) => driver.bootOnceFromNetwork(context.host.firmware ?? undefined, context.world.signal),
+      (outcome) =>
+        context.keeper.apply(context.host.id, { type: 'boot-armed', note: outcome.note === undefined ? '' : ` (${outcome.note})` }),
+    ),
+  'power-on': (context) =>
+    command(
+      context,
+      'power-on',
+      (driver) => driver.setPower('on', context.world.signal),
+      () =>
+        context.keeper.apply(
+          context.host.id,
+          openBoot(context.host)?.armedAt === undefined ? { type: 'power-seen', power: 'on' } : { type: 'boot-powered' },
+        ),
+    ),
+  'record-powered': async ({ host, keeper }) => {
+    await keeper.apply(host.id, { type: 'boot-powered' });
+    return done('record-powered');
+  },
+  'fail-boot': async ({ host, keeper, limits }, step) => {
+    await keeper.apply(host.id, { type: 'boot-failed', code: step.code, reason: step.reason, triesMax: limits.stepTries });
+    return done('fail-boot');
+  },
+  fail: async ({ host, keeper }, step) => {
+    await keeper.apply(host.id, { type: 'step-failed', step: step.step, code: step.code, reason: step.reason });
+    return { result: 'failed', reason: step.reason };
+  },
+};
+
+/** One activation for one host: it reads everything anew and takes no input but the host's ID. */
+export const reconcile = async (parts: ReconcileParts, hostId: string): Promise<Activation> => {
+  const { keeper, presence, limits, world } = parts;
+  const before = keeper.get(hostId);
+  if (before === undefined) return { result: 'failed', reason: 'the host was forgotten' };
+  const driver = before.bmc === null ? undefined : parts.driverFor(before.bmc);
+  const power = before.held === null && before.failed === null ? await readPower({ ...parts, host: before, driver }) : before.facts.power;
+  const host = keeper.get(hostId) ?? before;
+  const { agentAt, packet } = presence.of(hostId);
+  const seen: Seen = { power: driver === undefined ? undefined : power, agentAt, ...(packet === undefined ? {} : { packet }) };
+  const step = plan(host, seen, world.clock.now(), limits);
+  presence.note(hostId, { doing: step.do === 'wait' ? step.why : `${step.do}${'reason' in step ? `: ${step.reason}` : ''}` });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table is keyed by the step's own name, which TypeScript cannot follow through the index
+  return (hands[step.do] as (context: Context, step: Step) => Promise<Activation>)({ ...parts, host, driver }, step);
+};
