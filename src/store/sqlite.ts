@@ -36,6 +36,9 @@ class Dialect extends SqliteDialect {
   }
 }
 
+/** The driver looks for the folder before SQLite does, and throws no SqliteError. */
+const isFolderMissing = (error: unknown): boolean => error instanceof TypeError && error.message.includes('directory does not exist');
+
 const explain = (path: string, error: unknown): RemudaError => {
   const options = { cause: error, values: { path } };
   const code = error instanceof Database.SqliteError ? error.code : '';
@@ -57,7 +60,7 @@ const explain = (path: string, error: unknown): RemudaError => {
       `The file ${path} is not a sound SQLite database. Restore it from a backup, or name another file.`,
       options,
     );
-  if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_PERM'))
+  if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_PERM') || isFolderMissing(error))
     return new RemudaError(
       'bad-config',
       `The database ${path} cannot be opened for writing: ${reasonOf(error)}. Look at its folder and at who owns the file.`,
