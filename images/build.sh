@@ -1,0 +1,77 @@
+#!/bin/bash
+# build.sh agent|ramdisk|tiny [--release NAME] [--refresh]
+# Builds, or finds in the cache what was built from the same recipe with the
+# same packages. The last line on stdout is the directory with the result.
+#
+#   agent    agent
+#   ramdisk  vmlinuz, initrd.zst, ramdisk.json
+#   tiny     tiny.raw, tiny.json
+#
+# --refresh asks apt for the kernel's present version. REMUDA_KERNEL chooses the
+# kernel (cloud, generic), REMUDA_CACHE the cache.
+. "$(dirname "$0")/lib.sh"
+
+usage="usage: build.sh agent|ramdisk|tiny [--release NAME] [--refresh]"
+kind=${1:-}
+release=1
+refresh=
+[ $# -gt 0 ] && shift
+while [ $# -gt 0 ]; do
+  case $1 in
+    --release) release=${2:-}; shift 2 ;;
+    --refresh) refresh=--refresh; shift ;;
+    *) die "$usage" ;;
+  esac
+done
+
+[[ $release =~ ^[A-Za-z0-9._-]{1,64}$ ]] || die "a release name has 1 to 64 letters, digits, dots, dashes; not '$release'"
+
+# What goes into each kind: recipe paths and, of this machine, Debian packages.
+case $kind in
+  agent) recipe="agent"; packages="" ;;
+  ramdisk) recipe="agent ramdisk initramfs"; packages="busybox-static kmod cpio zstd" ;;
+  tiny) recipe="tiny initramfs"; packages="busybox-static kmod cpio zstd mtools dosfstools fdisk grub-pc-bin grub-efi-amd64-bin grub-common" ;;
+  *) die "$usage" ;;
+esac
+
+go_version() {
+  local root
+  root=$(dirname "$(dirname "$(readlink -f "$(command -v go)")")")
+  head -n 1 "$root/VERSION" 2>/dev/null || go version
+}
+
+# key: a hash of all that decides the result.
+key() {
+  {
+    cd "$images"
+    find lib.sh build.sh $recipe -type f ! -name '*_test.go' ! -path '*/.*' -print0 | sort -z | xargs -0 sha256sum
+    echo "epoch $SOURCE_DATE_EPOCH"
+    case $kind in agent | ramdisk) go_version ;; esac
+    case $kind in ramdisk | tiny) echo "kernel $(kernel_package)" ;; esac
+    [ "$kind" != tiny ] || echo "release $release"
+    [ -z "$packages" ] || dpkg-query -W -f '${Package} ${Version}\n' $packages
+  } | sha256sum | cut -c1-24
+}
+
+build() {
+  [ ! -d "$result" ] || return 0
+  mkdir -p "$cache/$kind"
+  temp=$(mktemp -d "$cache/$kind/.new.XXXXXX")
+  trap 'rm -rf "$temp"' EXIT
+  chmod 755 "$temp"
+  say "building $kind ($key)"
+  if [ "$kind" = tiny ]; then
+    "$images/tiny/build.sh" "$temp/tiny.raw" --release "$release" >&2
+    printf '{ "release": "%s", "sha256": "%s", "sizeBytes": %s }\n' \
+      "$release" "$(digest "$temp/tiny.raw")" "$(bytes "$temp/tiny.raw")" >"$temp/tiny.json"
+  else
+    "$images/$kind/build.sh" "$temp" >&2
+  fi
+  mv "$temp" "$result"
+}
+
+[ -z "$refresh" ] || [ "$kind" = agent ] || kernel_package --refresh >/dev/null
+key=$(key)
+result=$cache/$kind/$key
+[ -d "$result" ] || locked "$kind" build
+echo "$result"
