@@ -1,0 +1,159 @@
+/** The reply to a DHCP message: pure, from what was decided about lease and boot to one packet and where it goes. */
+import { broadcastOf, everyone, type Ipv4, netmaskOf, noAddress } from '../wire/address.ts';
+import { encode } from '../wire/codec.ts';
+import type { BootAnswer, BootClient, Lease } from '../wire/words.ts';
+import { broadcastFlag, type Dhcp4, type Dhcp4Options, encodeDhcp4, MessageType, Op, pxeOptions, useBootFile } from './packet.ts';
+import type { SubnetConfig } from './subnet.ts';
+
+/** What the reply says besides the address. */
+export interface AnswerContext {
+  readonly subnet: SubnetConfig;
+  readonly client: BootClient;
+  readonly boot: BootAnswer;
+  /** The name we tell the host to use. */
+  readonly hostName?: string;
+  /** Longest reply we send, in bytes of UDP payload. */
+  readonly packetBytesMax: number;
+}
+
+const empty = new Uint8Array(0);
+
+/** The header of RFC 2131 §4.3.1 table 3, with no address in it. */
+const replyTo = (message: Dhcp4, options: Dhcp4Options): Dhcp4 => ({
+  ...message,
+  op: Op.reply,
+  hops: 0,
+  seconds: 0,
+  clientAddress: noAddress,
+  yourAddress: noAddress,
+  nextServer: noAddress,
+  serverName: '',
+  bootFileName: '',
+  options,
+  padding: empty,
+});
+
+/** Client identifier (RFC 6842) and relay information (RFC 3046 §2.2, which wants it last) come back as they were sent. */
+const echoed = ({ options: { clientId, relayAgent } }: Dhcp4): Dhcp4Options => ({
+  ...(clientId === undefined ? {} : { clientId }),
+  ...(relayAgent === undefined ? {} : { relayAgent }),
+});
+
+/** Options about the network, RFC 2131 §4.3.1. */
+const networkOptions = ({ subnet, hostName }: AnswerContext): Dhcp4Options => ({
+  subnetMask: netmaskOf(subnet.cidr),
+  ...(subnet.router === undefined ? {} : { routers: [subnet.router] }),
+  ...(subnet.dns.length === 0 ? {} : { dnsServers: subnet.dns }),
+  ...(hostName === undefined ? {} : { hostName }),
+  ...(subnet.domain === undefined ? {} : { domainName: subnet.domain }),
+  broadcastAddress: broadcastOf(subnet.cidr),
+});
+
+type BootPart = Pick<Dhcp4, 'nextServer' | 'bootFileName' | 'options'>;
+const noBoot: BootPart = { nextServer: noAddress, bootFileName: '', options: {} };
+/** `file` ends with a NUL of its own (RFC 2131 §2). */
+const bootFileNameMax = 127;
+const inHeader = (name: string): string => (name.length <= bootFileNameMax ? name : '');
+
+/**
+ * What the client's stage can act on. Firmware that is not to boot from us gets neither file nor class identifier: a PXEClient answer
+ * without option 43 sends UEFI to port 4011, which nobody serves, for a minute or more.
+ */
+const bootPart = (message: Dhcp4, { client, boot, subnet }: AnswerContext): BootPart => {
+  const { clientUuid } = message.options;
+  const uuid = clientUuid === undefined ? {} : { clientUuid };
+  // Also without a boot file: the wait for a proxyDHCP server that does not exist is seconds of every boot.
+  const ipxe: Dhcp4Options = client.stage === 'ipxe' ? { ipxe: { noProxyDhcp: 1 } } : {};
+  if (boot.kind === 'local-disk' || client.stage === 'os') return { ...noBoot, options: ipxe };
+  const name = boot.kind === 'chainload' ? boot.file : boot.url;
+  const file: BootPart = { nextServer: subnet.serverAddress, bootFileName: inHeader(name), options: { bootFile: name } };
+  if (client.stage === 'ipxe') return { ...file, options: { ...file.options, ...ipxe } };
+  // UEFI HTTP Boot takes only an offer of its own class with a URI in it, and PXE firmware cannot fetch one (UEFI 2.10 §24.7).
+  if (client.stage === 'http')
+    return boot.kind === 'script' ? { ...file, options: { vendorClass: 'HTTPClient', ...file.options, ...uuid } } : noBoot;
+  if (boot.kind === 'script') return noBoot;
+  const vendorOptions = Buffer.concat([encode(pxeOptions, { discoveryControl: useBootFile }), Uint8Array.of(255)]);
+  // The name stands in `file` and in 67, without a NUL: some ROMs read only the one, UEFI prefers the other.
+  return { ...file, options: { vendorClass: 'PXEClient', vendorOptions, ...uuid, ...file.options } };
+};
+
+/** OFFER or ACK. Options begin with 53, 54, 51, which some ROMs look for only there. */
+export const answer = (kind: 'offer' | 'ack', message: Dhcp4, lease: Lease, context: AnswerContext): Dhcp4 => {
+  const { leaseSeconds, serverAddress } = context.subnet;
+  const boot = bootPart(message, context);
+  const options: Dhcp4Options = {
+    messageType: MessageType[kind],
+    serverId: serverAddress,
+    leaseSeconds,
+    ...boot.options,
+    ...networkOptions(context),
+    renewalSeconds: Math.floor(leaseSeconds / 2), // RFC 2131 §4.4.5
+    rebindingSeconds: Math.floor(leaseSeconds * 0.875),
+    ...echoed(message),
+  };
+  const reply: Dhcp4 = {
+    ...replyTo(message, options),
+    clientAddress: kind === 'ack' ? message.clientAddress : noAddress,
+    yourAddress: lease.address,
+    nextServer: boot.nextServer,
+    bootFileName: boot.bootFileName,
+  };
+  return fitted(reply, message, context.packetBytesMax);
+};
+
+/** The answer to INFORM: settings without a lease (RFC 2131 §4.3.5). */
+export const answerInform = (message: Dhcp4, context: AnswerContext): Dhcp4 => {
+  const options = { messageType: MessageType.ack, serverId: context.subnet.serverAddress, ...networkOptions(context), ...echoed(message) };
+  return fitted({ ...replyTo(message, options), clientAddress: message.clientAddress }, message, context.packetBytesMax);
+};
+
+/** RFC 2131 §4.3.2: a NAK through a relay asks the relay to broadcast, as the client may have a wrong address. */
+export const answerNak = (message: Dhcp4, reason: string, subnet: SubnetConfig): Dhcp4 => {
+  const options = { messageType: MessageType.nak, serverId: subnet.serverAddress, message: reason, ...echoed(message) };
+  const flags = message.relayAddress === noAddress ? message.flags : message.flags | broadcastFlag;
+  const reply = { ...replyTo(message, options), flags };
+  return padded(reply, encodeDhcp4(reply).length);
+};
+
+/** RFC 2132 §9.10: the smallest that a client may have to take. */
+const clientBytesMin = 576;
+const ipAndUdpBytes = 28;
+/** What a client can do without, least missed first. */
+const dispensable = ['broadcastAddress', 'rebindingSeconds', 'renewalSeconds', 'domainName', 'hostName', 'dnsServers'] as const;
+
+/** Within option 57 and our own limit. Never by overload into `sname` and `file`: PXE ROMs read those as what they are called. */
+const fitted = (reply: Dhcp4, message: Dhcp4, packetBytesMax: number): Dhcp4 => {
+  const wanted = Math.max(message.options.maxMessageBytes ?? clientBytesMin, clientBytesMin);
+  const most = Math.min(wanted, packetBytesMax) - ipAndUdpBytes;
+  let shorter = reply;
+  let bytes = encodeDhcp4(shorter).length;
+  for (const name of dispensable) {
+    if (bytes <= most) break;
+    const { [name]: _, ...options } = shorter.options;
+    shorter = { ...shorter, options };
+    bytes = encodeDhcp4(shorter).length;
+  }
+  return padded(shorter, bytes);
+};
+
+/** RFC 1542 §2.1: BOOTP messages were 300 bytes, and some relays and ROMs drop shorter ones. */
+const packetBytesMin = 300;
+const padded = (reply: Dhcp4, bytes: number): Dhcp4 =>
+  bytes < packetBytesMin ? { ...reply, padding: new Uint8Array(packetBytesMin - bytes) } : reply;
+
+const serverPort = 67;
+const clientPort = 68;
+export type Destination =
+  | { readonly kind: 'datagram'; readonly address: Ipv4; readonly port: number }
+  /** The client has no address yet but takes packets for the one it is about to get. */
+  | { readonly kind: 'hardware'; readonly address: Ipv4; readonly port: number };
+
+const datagramTo = (address: Ipv4, port: number): Destination => ({ kind: 'datagram', address, port });
+
+/** RFC 2131 §4.1: relay, else the client's own address, else broadcast if it asks for that, else its hardware address. */
+export const destinationOf = (reply: Dhcp4): Destination => {
+  if (reply.relayAddress !== noAddress) return datagramTo(reply.relayAddress, serverPort);
+  if (reply.clientAddress !== noAddress) return datagramTo(reply.clientAddress, clientPort);
+  if (reply.yourAddress === noAddress || (reply.flags & broadcastFlag) !== 0) return datagramTo(everyone, clientPort);
+  return { kind: 'hardware', address: reply.yourAddress, port: clientPort };
+};
