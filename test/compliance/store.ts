@@ -1,7 +1,7 @@
 /** What every store must do, sentence by sentence of src/store/store.ts; each implementation runs it from its own test file. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Code } from '../../src/errors.ts';
 import { RemudaError } from '../../src/errors.ts';
 import { newHost } from '../../src/host/host.ts';
@@ -15,8 +15,8 @@ import type { Lease } from '../../src/wire/words.ts';
 export interface StoreUnderTest {
   readonly store: Store;
   /** The process dies without closing anything, and the next one opens the same data. */
-  reopen(): Promise<Store>;
-  dispose(): Promise<void>;
+  readonly reopen: () => Promise<Store>;
+  readonly dispose: () => Promise<void>;
 }
 /** An implementation is opened with these, so that its bounds are near. */
 export const complianceLimits = { ...limits, timelineEntriesPerHost: 20, storeBusyMs: 0 };
@@ -94,10 +94,10 @@ const hostCases: Readonly<Record<string, Case>> = {
     assert.deepEqual(created, { ...rich, version: 1 });
     assert.deepEqual(await store.host('h1'), created);
     const rows = await store.timeline('h1', { most: 10 });
-    assert.deepEqual(
-      rows.map(({ seq: _, ...row }) => row),
-      [entry('h1', 'first'), { ...entry('h1', 'second', 'packet', 4_000), boot: 3, data: { a: [1, null], b: 'x' } }],
-    );
+    assert.deepEqual(rows, [
+      { ...entry('h1', 'first'), seq: 1 },
+      { ...entry('h1', 'second', 'packet', 4_000), boot: 3, data: { a: [1, null], b: 'x' }, seq: 2 },
+    ]);
   },
   'all hosts, by name': async (store) => {
     for (const [id, name] of [
@@ -285,7 +285,6 @@ const journalCases: Readonly<Record<string, Case>> = {
     await store.observe(many('packet', 'p', journalMost));
     const kept = texts(await store.timeline('h1', { most: 1_000 }));
     assert.deepEqual(kept, [
-      ...texts([]),
       ...many('state', 's', 5).map(({ text }) => text),
       ...many('packet', 'p', journalMost)
         .slice(5)

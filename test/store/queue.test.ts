@@ -1,7 +1,7 @@
 /** One job at a time, in order, whatever the jobs do. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Queue } from '../../src/store/queue.ts';
 
 test('jobs never overlap, keep their order, and a failed one stops no other', async () => {
