@@ -78,7 +78,7 @@ const claimOn = async (parts: RackParts, host: Host, request: ClaimRequest & { r
 /**
  * Claims the named host, or the first available one whose disks fit. Idempotent by claim ID. Of several claims that meet at one host one wins; the others try the next host.
  */
-export const placeClaim = async (parts: RackParts, request: ClaimRequest, _by: string): Promise<Host> => {
+export const placeClaim = async (parts: RackParts, request: ClaimRequest): Promise<Host> => {
   const id = request.id ?? parts.newId('c');
   const row = await parts.store.claim(id);
   const held = row === undefined ? undefined : parts.keeper.get(row.hostId);

@@ -12,7 +12,7 @@ import type { World } from '../world/world.ts';
 import { dryRunOf, intentOf, placeClaim } from './claiming.ts';
 import type { Keeper } from './keeper.ts';
 import type { PresenceBook } from './presence.ts';
-import type { HostView, Rack } from './rack.ts';
+import type { Enrol, HostView, Rack, Reprovision } from './rack.ts';
 
 export interface RackParts {
   readonly world: World;
@@ -43,86 +43,88 @@ const bmcOf = (bmc: { readonly [K in keyof HostBmc]: HostBmc[K] | undefined } | 
   };
 };
 
-export const localRack = (parts: RackParts): Rack => {
-  const { world, keeper, presence, store, driverFor, newId } = parts;
-  const view = (host: Host): HostView => {
-    const { doing, progress } = presence.of(host.id);
-    const busy = progress !== undefined && host.job?.id === progress.job;
-    return {
-      host,
-      doing: host.held !== null ? `held by ${host.held.by}: ${host.held.why}` : (doing ?? host.state),
-      ...(busy ? { progress } : {}),
-    };
-  };
-  const apply = (idOrName: string, event: Parameters<Keeper['apply']>[1]): Promise<Host> => keeper.apply(keeper.find(idOrName).id, event);
-  const holderOf = async (claimId: string): Promise<Host> => {
-    const row = await store.claim(claimId);
-    const host = row === undefined ? undefined : keeper.get(row.hostId);
-    if (row === undefined || host === undefined)
-      throw new RemudaError('claim-not-found', `there is no claim ${claimId}; \`remuda claim list\` shows all`);
-    return host;
-  };
+const viewOf = ({ presence }: RackParts, host: Host): HostView => {
+  const { doing, progress } = presence.of(host.id);
+  const busy = progress !== undefined && host.job?.id === progress.job;
   return {
-    hosts: () => Promise.resolve(keeper.all().map(view)),
-    host: (idOrName) => Promise.resolve().then(() => view(keeper.find(idOrName))),
-    enrol: (spec, by) => {
-      const macs = macsOf(spec.macs);
-      if (macs.length === 0 && spec.bmc === undefined)
-        return Promise.reject(
-          new RemudaError('bad-request', `${spec.name}: name a MAC address or a BMC; without either nobody can recognise the server`),
-        );
-      const host = newHost(
-        {
-          id: newId('h'),
-          name: spec.name,
-          state: 'enrolled',
-          macs,
-          ...(spec.firmware === undefined ? {} : { firmware: spec.firmware }),
-          ...bmcOf(spec.bmc),
-        },
-        world.clock.now(),
-      );
-      return keeper.create(host, `enrolled by ${by}`);
-    },
+    host,
+    doing: host.held === null ? (doing ?? host.state) : `held by ${host.held.by}: ${host.held.why}`,
+    ...(busy ? { progress } : {}),
+  };
+};
+
+const enrol = ({ world, keeper, newId }: RackParts, spec: Enrol, by: string): Promise<Host> => {
+  const macs = macsOf(spec.macs);
+  if (macs.length === 0 && spec.bmc === undefined)
+    return Promise.reject(
+      new RemudaError('bad-request', `${spec.name}: name a MAC address or a BMC; without either nobody can recognise the server`),
+    );
+  const fresh = {
+    id: newId('h'),
+    name: spec.name,
+    state: 'enrolled' as const,
+    macs,
+    ...(spec.firmware === undefined ? {} : { firmware: spec.firmware }),
+    ...bmcOf(spec.bmc),
+  };
+  return keeper.create(newHost(fresh, world.clock.now()), `enrolled by ${by}`);
+};
+
+/** One command to the BMC, for a person; what one reading showed afterwards stands in the timeline. */
+const power = async (
+  { world, keeper, driverFor }: RackParts,
+  idOrName: string,
+  wanted: 'on' | 'off',
+  by: string,
+): ReturnType<Rack['power']> => {
+  const host = keeper.find(idOrName);
+  if (host.bmc === null) throw new RemudaError('state-conflict', `host ${host.name} has no BMC: press its power button`);
+  const { settled, observed, note } = await driverFor(host.bmc).setPower(wanted, world.signal);
+  await keeper.apply(host.id, { type: 'power-commanded', by, wanted, note: settled ? `it is ${observed}` : `the BMC shows ${observed}` });
+  if (observed !== 'unknown') await keeper.apply(host.id, { type: 'power-seen', power: observed });
+  return { observed, settled, ...(note === undefined ? {} : { note }) };
+};
+
+const holderOf = async ({ store, keeper }: RackParts, claimId: string): Promise<{ readonly host: Host; readonly released: boolean }> => {
+  const row = await store.claim(claimId);
+  const host = row === undefined ? undefined : keeper.get(row.hostId);
+  if (row === undefined || host === undefined)
+    throw new RemudaError('claim-not-found', `there is no claim ${claimId}; \`remuda claim list\` shows all`);
+  return { host, released: row.releasedAt !== null };
+};
+const reprovision = async (parts: RackParts, claimId: string, wanted: Reprovision): Promise<Host> => {
+  const { host } = await holderOf(parts, claimId);
+  if (host.claim?.id !== claimId) throw new RemudaError('claim-not-found', `claim ${claimId} was released`);
+  const { intent, disk } = host.claim;
+  const userData = wanted.userData ?? intent.userData;
+  const next = { image: wanted.image, hostName: wanted.hostName ?? intent.hostName, ...(userData === undefined ? {} : { userData }) };
+  return parts.keeper.apply(host.id, { type: 'reprovision', claimId, intent: await intentOf(parts, next, disk) });
+};
+/** A release that is over is no error: whoever asks twice gets the host as it is. */
+const release = async (parts: RackParts, claimId: string, by: string): Promise<Host> => {
+  const { host, released } = await holderOf(parts, claimId);
+  return released ? host : parts.keeper.apply(host.id, { type: 'release', claimId, by });
+};
+
+export const localRack = (parts: RackParts): Rack => {
+  const { keeper, presence, store } = parts;
+  const apply = (idOrName: string, event: Parameters<Keeper['apply']>[1]): Promise<Host> =>
+    Promise.resolve().then(() => keeper.apply(keeper.find(idOrName).id, event));
+  return {
+    hosts: () => Promise.resolve(keeper.all().map((host) => viewOf(parts, host))),
+    host: (idOrName) => Promise.resolve().then(() => viewOf(parts, keeper.find(idOrName))),
+    enrol: (spec, by) => enrol(parts, spec, by),
     accept: (idOrName, spec, by) => apply(idOrName, { type: 'accept', by, ...bmcOf(spec.bmc) }),
-    power: async (idOrName, wanted, by) => {
-      const host = keeper.find(idOrName);
-      if (host.bmc === null) throw new RemudaError('state-conflict', `host ${host.name} has no BMC: press its power button`);
-      const { settled, observed, note } = await driverFor(host.bmc).setPower(wanted, world.signal);
-      await keeper.apply(host.id, {
-        type: 'power-commanded',
-        by,
-        wanted,
-        note: settled ? `it is ${observed}` : `the BMC shows ${observed}`,
-      });
-      if (observed !== 'unknown') await keeper.apply(host.id, { type: 'power-seen', power: observed });
-      return { observed, settled, ...(note === undefined ? {} : { note }) };
-    },
+    power: (idOrName, wanted, by) => power(parts, idOrName, wanted, by),
     hold: (idOrName, why, by) => apply(idOrName, { type: 'hold', by, why }),
     unhold: (idOrName, by) => apply(idOrName, { type: 'unhold', by }),
     retry: (idOrName, by) => apply(idOrName, { type: 'retry', by }),
     forget: (idOrName) => Promise.resolve().then(() => keeper.forget(keeper.find(idOrName))),
-    claim: (request, by) => placeClaim(parts, request, by),
+    claim: (request) => placeClaim(parts, request),
     dryRun: (request) => dryRunOf(parts, request),
-    reprovision: async (claimId, wanted, _by) => {
-      const host = await holderOf(claimId);
-      if (host.claim === null) throw new RemudaError('claim-not-found', `claim ${claimId} was released`);
-      const userData = wanted.userData ?? host.claim.intent.userData;
-      const intent = await intentOf(
-        parts,
-        { image: wanted.image, hostName: wanted.hostName ?? host.claim.intent.hostName, ...(userData === undefined ? {} : { userData }) },
-        host.claim.disk,
-      );
-      return keeper.apply(host.id, { type: 'reprovision', claimId, intent });
-    },
-    release: async (claimId, by) => {
-      const row = await store.claim(claimId);
-      const host = await holderOf(claimId);
-      // A release that is over is no error: whoever asks twice gets the host as it is.
-      if (row?.releasedAt !== null && host.release?.claimId !== claimId) return host;
-      return keeper.apply(host.id, { type: 'release', claimId, by });
-    },
-    timeline: async (idOrName, options) => store.timeline(keeper.find(idOrName).id, options),
+    reprovision: (claimId, wanted) => reprovision(parts, claimId, wanted),
+    release: (claimId, by) => release(parts, claimId, by),
+    timeline: (idOrName, options) => Promise.resolve().then(() => store.timeline(keeper.find(idOrName).id, options)),
     changed: (ms, signal) => presence.changed(ms, signal),
   };
 };

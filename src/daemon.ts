@@ -1,0 +1,256 @@
+/** The daemon: every part built once, top to bottom, threaded by hand. It opens its own store and can be stopped. */
+import { agentRoutes, bootRoutes } from './api/boot-routes.ts';
+import type { BootDeps, BootFile } from './api/boot-routes.ts';
+import type { BmcDriver } from './bmc/driver.ts';
+import { redfishDriver } from './bmc/redfish/driver.ts';
+import { bootPrograms, decideBoot } from './boot/decide.ts';
+import { acceptsMac, limitsOf } from './config.ts';
+import type { Config } from './config.ts';
+import { Desk } from './control/desk.ts';
+import { Keeper } from './control/keeper.ts';
+import { localRack } from './control/local-rack.ts';
+import { ControlLoop } from './control/loop.ts';
+import { Observer } from './control/observer.ts';
+import { PresenceBook } from './control/presence.ts';
+import type { Rack } from './control/rack.ts';
+import { reconcile } from './control/reconcile.ts';
+import { startDhcp } from './dhcp/server.ts';
+import { RemudaError } from './errors.ts';
+import type { Limits } from './limits.ts';
+import type { HostBmc } from './host/host.ts';
+import { openImageStore } from './image/store.ts';
+import type { ImageStore } from './image/store.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+import { startTftp } from './tftp/server.ts';
+import type { Ipv4, Mac } from './wire/address.ts';
+import type { BootClient, Lease } from './wire/words.ts';
+import type { Identity, Listener, World } from './world/world.ts';
+import { z } from 'zod';
+
+export interface Daemon {
+  readonly rack: Rack;
+  readonly images: ImageStore;
+  readonly limits: Limits;
+  readonly identity: Identity;
+  readonly startedAt: number;
+  readonly bootFiles: BootDeps['files'];
+  readonly programs: ReadonlyMap<string, Uint8Array>;
+  leases(): readonly Lease[];
+  claims: Store['claims'];
+  /** Ends listening at once, lets what runs come to its end, closes the store. */
+  stop(): Promise<void>;
+}
+
+const ramdiskSchema = z.object({
+  vmlinuz: z.object({ sha256: z.string(), sizeBytes: z.number() }),
+  initrd: z.object({ sha256: z.string(), sizeBytes: z.number() }),
+});
+
+/** The agent's kernel and ramdisk with their hashes, as the recipe recorded them. */
+const readBootFiles = async (world: World, folder: string): Promise<BootDeps['files']> => {
+  const text = Buffer.from(await world.files.read(`${folder}/ramdisk.json`)).toString('utf8');
+  const { vmlinuz, initrd } = ramdiskSchema.parse(JSON.parse(text));
+  const file = async (name: string, said: { readonly sha256: string; readonly sizeBytes: number }): Promise<BootFile> => {
+    const path = `${folder}/${name}`;
+    const stat = await world.files.stat(path);
+    if (stat?.sizeBytes !== said.sizeBytes)
+      throw new RemudaError(
+        'bad-config',
+        `${path} has ${stat?.sizeBytes ?? 'no'} bytes, ramdisk.json says ${said.sizeBytes}: build the agent's ramdisk again`,
+      );
+    return { ...said, name, path };
+  };
+  return { kernel: await file('vmlinuz', vmlinuz), initrd: await file('initrd.zst', initrd) };
+};
+
+/** The first-stage boot programs in memory; a missing one is said, and its clients get no file. */
+const readPrograms = async (world: World, folder: string): Promise<ReadonlyMap<string, Uint8Array>> => {
+  const programs = new Map<string, Uint8Array>();
+  for (const name of Object.values(bootPrograms)) {
+    const path = `${folder}/${name}`;
+    if ((await world.files.stat(path)) === undefined)
+      world.log.warn('boot program is missing: hosts that need it cannot boot from the network', { path });
+    else programs.set(name, await world.files.read(path));
+  }
+  return programs;
+};
+
+/** One driver per BMC as configured, so that its session is kept and its calls are serialised. */
+const driverBook = (world: World, limits: Limits): { of: (bmc: HostBmc) => BmcDriver; close: () => Promise<void> } => {
+  const drivers = new Map<string, BmcDriver>();
+  return {
+    of: (bmc) => {
+      const key = JSON.stringify(bmc);
+      const driver = drivers.get(key) ?? redfishDriver(world, bmc, limits);
+      drivers.set(key, driver);
+      return driver;
+    },
+    close: async () => {
+      await Promise.allSettled([...drivers.values()].map((driver) => driver.close()));
+    },
+  };
+};
+
+const idMaker =
+  (world: World) =>
+  (prefix: string): string =>
+    // Without vowels no words appear, without dots an ID stands in a ticket.
+    prefix + Array.from(world.random.bytes(10), (byte) => 'bcdfghjkmnpqrstvwxz23456789bcdfg'[byte & 31]).join('');
+
+interface Core {
+  readonly world: World;
+  readonly config: Config;
+  readonly limits: Limits;
+  readonly store: Store;
+  readonly keeper: Keeper;
+  readonly observer: Observer;
+  readonly secret: Uint8Array;
+  readonly programs: ReadonlyMap<string, Uint8Array>;
+}
+
+/** DHCP and TFTP with what they need of the rooms above them. */
+const startProtocols = async ({
+  world,
+  config,
+  limits,
+  store,
+  keeper,
+  observer,
+  secret,
+  programs,
+}: Core): Promise<{ leases: () => readonly Lease[]; close: () => void }> => {
+  const { httpPort } = config.boot;
+  const decide = (client: BootClient, address: Ipv4, serverAddress: Ipv4) =>
+    decideBoot(keeper.byMac(client.mac), { client, lease: { address, serverAddress }, httpPort, secret, limits });
+  const dhcp = await startDhcp(
+    world,
+    config.subnets,
+    {
+      known: (mac: Mac) => {
+        const host = keeper.byMac(mac);
+        return host === undefined || host.state === 'discovered' ? undefined : { hostName: host.claim?.intent.hostName ?? host.name };
+      },
+      bootFor: (client, { address, serverAddress }) => decide(client, address, serverAddress),
+      observe: (observation) => observer.observe(observation),
+      loadLeases: () => store.leases(),
+      saveLeases: (leases, freed) => store.saveLeases(leases, freed),
+    },
+    limits,
+  );
+  const holder = (address: Ipv4): Lease | undefined => dhcp.leases().find((lease) => lease.address === address);
+  const archOf = new Map(Object.entries(bootPrograms).map(([arch, name]) => [name as string, arch as keyof typeof bootPrograms]));
+  const tftps = [];
+  for (const { interface: name, serverAddress } of config.subnets)
+    tftps.push(
+      await startTftp(
+        world,
+        { address: serverAddress, interface: name, port: 69 },
+        {
+          open: (file, client) => {
+            const lease = holder(client);
+            const arch = archOf.get(file);
+            if (lease === undefined || arch === undefined) return undefined;
+            const answer = decide({ mac: lease.mac, arch, stage: 'firmware' }, client, serverAddress);
+            return answer.kind === 'chainload' && answer.file === file ? programs.get(file) : undefined;
+          },
+          observe: (client, text) => {
+            const lease = holder(client);
+            if (lease !== undefined) observer.observe({ mac: lease.mac, at: world.clock.now(), source: 'tftp', text });
+          },
+        },
+        limits,
+      ),
+    );
+  return {
+    leases: () => dhcp.leases(),
+    close: () => {
+      dhcp.close();
+      for (const tftp of tftps) tftp.close();
+    },
+  };
+};
+
+/** The boot listeners of each subnet: plain HTTP for what firmware fetches, TLS for the agents. */
+const listenForBoots = async (world: World, config: Config, deps: BootDeps, identity: Identity): Promise<readonly Listener[]> => {
+  const listeners: Listener[] = [];
+  for (const { serverAddress: address, interface: name } of config.subnets) {
+    listeners.push(
+      await world.http.listen({ at: { address, port: config.boot.httpPort, interface: name }, routes: bootRoutes(deps, address) }),
+    );
+    listeners.push(
+      await world.http.listen({
+        at: { address, port: config.boot.agentPort, interface: name },
+        routes: agentRoutes(deps, address),
+        identity,
+      }),
+    );
+  }
+  return listeners;
+};
+
+/**
+ * Starts the daemon. It serves DHCP, TFTP and HTTP on the configured subnets when this returns; the admin listener is the caller's
+ * (main.ts), because its routes need nothing but the returned rack.
+ */
+export const startDaemon = async (world: World, config: Config): Promise<Daemon> => {
+  const limits = limitsOf(config);
+  const startedAt = world.clock.now();
+  await world.files.makeFolder(config.data, 0o700);
+  const bootFiles = await readBootFiles(world, config.boot.agent);
+  const programs = await readPrograms(world, config.boot.firmware);
+  const store = await openSqliteStore(`${config.data}/remuda.db`, limits);
+  const newId = idMaker(world);
+  const secret = Buffer.from(await store.setting('secret', () => Buffer.from(world.random.bytes(32)).toString('hex')), 'hex');
+  const made = await world.http.selfSigned('remuda');
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own row
+  const identity = JSON.parse(await store.setting('identity', () => JSON.stringify(made))) as Identity;
+  const images = openImageStore(world, `${config.data}/images`, limits);
+
+  const presence = new PresenceBook(world.clock);
+  const keeper = new Keeper({ store, clock: world.clock, log: world.log, presence });
+  await keeper.load();
+  const accepts = (mac: Mac): boolean => acceptsMac(config.accept.macs, mac);
+  const observer = new Observer({ world, keeper, presence, store, limits, newId, accepts });
+  const drivers = driverBook(world, limits);
+  const parts = { world, keeper, presence, store, images, limits, driverFor: drivers.of, newId };
+  const loop = new ControlLoop(world, limits, (hostId) => reconcile(parts, hostId));
+  keeper.onChange((hostId) => loop.wake(hostId));
+  const desk = new Desk({ keeper, presence, clock: world.clock, limits, images, secret, httpPort: config.boot.httpPort });
+
+  const protocols = await startProtocols({ world, config, limits, store, keeper, observer, secret, programs });
+  const deps: BootDeps = {
+    desk,
+    images,
+    files: bootFiles,
+    limits,
+    fingerprint: identity.fingerprint,
+    httpPort: config.boot.httpPort,
+    agentPort: config.boot.agentPort,
+    kernelArguments: config.boot.kernelArguments,
+    observe: (peer, text) => {
+      const lease = protocols.leases().find(({ address }) => address === peer);
+      if (lease !== undefined) observer.observe({ mac: lease.mac, at: world.clock.now(), source: 'http', text });
+    },
+  };
+  const listeners = await listenForBoots(world, config, deps, identity);
+  for (const host of keeper.all()) loop.wake(host.id);
+  world.log.info('serving', { subnets: config.subnets.map(({ interface: name, cidr }) => `${name} ${cidr}`), hosts: keeper.all().length });
+  return {
+    rack: localRack(parts),
+    images,
+    limits,
+    identity,
+    startedAt,
+    bootFiles,
+    programs,
+    leases: () => protocols.leases(),
+    claims: () => store.claims(),
+    stop: async () => {
+      protocols.close();
+      await Promise.allSettled(listeners.map((listener) => listener.close()));
+      await drivers.close();
+      await store.close();
+    },
+  };
+};
