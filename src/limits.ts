@@ -51,6 +51,8 @@ export const limits = {
   timelineEntriesPerHost: 2_000,
   timelineBatchMs: 500,
   timelinePendingMax: 1_000,
+  timelineAnswerMax: 1_000,
+  timelineWaitMs: 30_000,
   // store
   storeBusyMs: 1_000,
   storeBytesMax: 16 * 1024 ** 3,

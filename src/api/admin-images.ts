@@ -1,0 +1,82 @@
+/** Images over the API: list, show, import and verify with progress, remove. */
+import { z } from 'zod';
+import type { Rack } from '../control/rack.ts';
+import { RemudaError } from '../errors.ts';
+import type { Progress } from '../image/import.ts';
+import type { Manifest, PhoneHome } from '../image/manifest.ts';
+import type { ImageEntry } from '../image/store.ts';
+import type { VerifyReport } from '../image/verify.ts';
+import type { HttpReply, HttpRequest, Route } from '../world/world.ts';
+import { toImageDetail, toImageJson, toVerifyJson } from './admin-json.ts';
+import { bodyOf, items, json, nothing, workReply } from './json.ts';
+import { importSchema } from './types.ts';
+
+export interface ImportWish {
+  readonly name: string;
+  readonly phoneHome?: PhoneHome;
+  /** Refuse any other image. */
+  readonly expectDigest?: string;
+  /** Ends when the client goes away: nobody waits for the import any more. */
+  readonly signal: AbortSignal;
+}
+/** What the API asks of the image store. */
+export interface ImageDesk {
+  list(): Promise<readonly ImageEntry[]>;
+  /** By name or digest; `image-not-found`. */
+  find(nameOrDigest: string): Promise<ImageEntry>;
+  manifest(digest: string): Promise<Manifest>;
+  /** From a file of the daemon's machine. */
+  import(path: string, wish: ImportWish, onProgress: (progress: Progress) => void): Promise<ImageEntry>;
+  verify(digest: string, onProgress: (progress: Progress) => void): Promise<VerifyReport>;
+  remove(nameOrDigest: string): Promise<void>;
+}
+
+const imageOf = (request: HttpRequest): string => request.params['image'] ?? '';
+
+const importImage = (images: ImageDesk, request: HttpRequest): Promise<HttpReply> => {
+  const { path, name, phoneHome, expectDigest } = bodyOf(importSchema, request);
+  const wish: ImportWish = {
+    name,
+    ...(phoneHome === undefined ? {} : { phoneHome }),
+    ...(expectDigest === undefined ? {} : { expectDigest }),
+    signal: request.signal,
+  };
+  return workReply(async (onProgress) => toImageJson(await images.import(path, wish, onProgress)));
+};
+
+/** The last name of an image that a claim wants stays: the claim's host may have to be installed again. */
+const remove = async (images: ImageDesk, rack: Rack, wanted: string): Promise<HttpReply> => {
+  const entry = await images.find(wanted);
+  const isLast = !(await images.list()).some((other) => other.digest === entry.digest && other.name !== entry.name);
+  const users = (await rack.hosts()).filter(({ host }) => host.claim?.intent.image === entry.digest).map(({ host }) => host.name);
+  if (isLast && users.length > 0)
+    throw new RemudaError(
+      'conflict',
+      `image ${entry.name} is wanted by the claims of ${users.join(', ')}: release or reprovision them first`,
+    );
+  await images.remove(wanted);
+  return nothing;
+};
+
+export const imageRoutes = (images: ImageDesk, rack: Rack): readonly Route[] => [
+  { method: 'GET', path: '/v1/images', handle: async () => items((await images.list()).map(toImageJson)) },
+  { method: 'POST', path: '/v1/images', handle: async (request) => importImage(images, request) },
+  {
+    method: 'GET',
+    path: '/v1/images/:image',
+    handle: async (request) => {
+      const entry = await images.find(imageOf(request));
+      return json(200, toImageDetail(entry, await images.manifest(entry.digest)));
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/images/:image/verify',
+    handle: async (request) => {
+      bodyOf(z.strictObject({}), request);
+      const { digest } = await images.find(imageOf(request));
+      return workReply(async (onProgress) => toVerifyJson(await images.verify(digest, onProgress)));
+    },
+  },
+  { method: 'DELETE', path: '/v1/images/:image', handle: (request) => remove(images, rack, imageOf(request)) },
+];

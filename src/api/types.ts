@@ -1,0 +1,236 @@
+/** The JSON of the admin API, as schemas: what the daemon says, so that a client may check what it hears. Times are ms since 1970. */
+import { z } from 'zod';
+import type { acceptSchema, claimSchema, enrolSchema, reprovisionSchema } from '../control/rack.ts';
+import { diskRuleSchema } from '../host/disk.ts';
+import { hostStates } from '../host/host.ts';
+import { inventorySchema } from '../host/inventory.ts';
+
+/** What clients send; the defaults may be left out. */
+export type EnrolBody = z.input<typeof enrolSchema>;
+export type AcceptBody = z.input<typeof acceptSchema>;
+export type ClaimBody = z.input<typeof claimSchema>;
+export type ReprovisionBody = z.input<typeof reprovisionSchema>;
+export type DiskRuleBody = z.input<typeof diskRuleSchema>;
+
+const time = z.number();
+
+export const diskJson = z.object({
+  path: z.string(),
+  sizeBytes: z.number(),
+  serial: z.string().optional(),
+  wwn: z.string().optional(),
+  model: z.string().optional(),
+});
+export type DiskJson = z.infer<typeof diskJson>;
+
+/** Without the password: it never leaves the daemon. */
+export const bmcJson = z.object({
+  protocol: z.string(),
+  url: z.string(),
+  username: z.string(),
+  fingerprint: z.string().nullable(),
+  insecure: z.boolean(),
+  system: z.string().nullable(),
+});
+
+/** Without the user data: it often carries credentials of the owner. */
+export const hostClaimJson = z.object({
+  id: z.string(),
+  owner: z.string(),
+  generation: z.number(),
+  image: z.object({ name: z.string(), digest: z.string(), sizeBytes: z.number() }),
+  hostName: z.string(),
+  rule: diskRuleSchema,
+  disk: diskJson,
+  phoneHome: z.enum(['image', 'cloud-init', 'none']),
+  hasUserData: z.boolean(),
+  createdAt: time,
+});
+
+export const hostJson = z.object({
+  id: z.string(),
+  name: z.string(),
+  version: z.number(),
+  state: z.enum(hostStates),
+  held: z.object({ by: z.string(), why: z.string(), at: time }).nullable(),
+  failed: z.object({ step: z.string(), code: z.string(), reason: z.string(), at: time, tries: z.number() }).nullable(),
+  /** What the host does or waits for, in one plain sentence. */
+  doing: z.string(),
+  progress: z.object({ step: z.string(), done: z.number(), total: z.number() }).nullable(),
+  /** A step that has not succeeded yet. */
+  attempt: z.object({ step: z.string(), since: time, tries: z.number(), notBefore: time, reason: z.string() }).nullable(),
+  macs: z.array(z.string()),
+  uuid: z.string().nullable(),
+  firmware: z.enum(['bios', 'uefi']).nullable(),
+  bmc: bmcJson.nullable(),
+  /** What the BMC says of itself. */
+  identified: z.object({ vendor: z.string().optional(), model: z.string().optional(), serial: z.string().optional(), at: time }).nullable(),
+  inventory: inventorySchema.nullable(),
+  claim: hostClaimJson.nullable(),
+  /** What must be clean before the host may be claimed again. */
+  release: z.object({ claimId: z.string(), generation: z.number(), disk: diskJson, at: time }).nullable(),
+  boot: z
+    .object({
+      number: z.number(),
+      generation: z.number(),
+      openedAt: time,
+      armedAt: time.nullable(),
+      poweredOnAt: time.nullable(),
+      agentArrivedAt: time.nullable(),
+      inventoryAt: time.nullable(),
+      contestedAt: time.nullable(),
+      closedAt: time.nullable(),
+    })
+    .nullable(),
+  job: z
+    .object({ id: z.string(), kind: z.enum(['install', 'clean']), disk: diskJson, givenAt: time, startedAt: time.nullable() })
+    .nullable(),
+  /** Boots of the present purpose that came to nothing. */
+  bootTries: z.number(),
+  facts: z.object({
+    power: z.enum(['on', 'off', 'unknown']),
+    powerAt: time,
+    bootCount: z.number(),
+    installCount: z.number(),
+    wipeCount: z.number(),
+    dirty: diskJson.nullable(),
+    installed: z.object({ claimId: z.string(), generation: z.number(), digest: z.string(), disk: diskJson, at: time }).nullable(),
+    phonedHome: z.object({ generation: z.number(), hostName: z.string(), at: time }).nullable(),
+    availableSince: time.nullable(),
+  }),
+  createdAt: time,
+});
+export type HostJson = z.infer<typeof hostJson>;
+
+export const powerJson = z.object({ observed: z.string(), settled: z.boolean(), note: z.string().nullable() });
+
+/** A claim and the host that it holds. */
+export const claimJson = hostClaimJson.extend({
+  host: hostJson.pick({ id: true, name: true, state: true, held: true, failed: true, doing: true, progress: true }),
+});
+export type ClaimJson = z.infer<typeof claimJson>;
+
+export const dryRunJson = z.object({
+  host: z.string(),
+  hostId: z.string(),
+  allowed: z.boolean(),
+  reason: z.string(),
+  image: z.string(),
+  disks: z.array(z.object({ disk: diskJson, fate: z.enum(['overwritten', 'untouched']), why: z.string() })),
+});
+export type DryRunJson = z.infer<typeof dryRunJson>;
+
+export const timelineRowJson = z.object({
+  seq: z.number(),
+  at: time,
+  kind: z.enum(['state', 'packet']),
+  boot: z.number(),
+  text: z.string(),
+  data: z.record(z.string(), z.unknown()).optional(),
+});
+export type TimelineRowJson = z.infer<typeof timelineRowJson>;
+/** `next` is the `after` of the next question. */
+export const timelineJson = z.object({ items: z.array(timelineRowJson), next: z.number() });
+
+export const phoneHomeKinds = ['image', 'cloud-init', 'none'] as const;
+/** `path` is a file on the daemon's machine. */
+export const importSchema = z.strictObject({
+  path: z.string().max(4096).startsWith('/', 'an absolute path on the machine of the daemon'),
+  name: z.string().min(1).max(128),
+  /** Who tells that the OS is up; without it the image's own seed partition decides. */
+  phoneHome: z.enum(phoneHomeKinds).optional(),
+  /** Refuse any other image. */
+  expectDigest: z.string().max(128).optional(),
+});
+export type ImportBody = z.input<typeof importSchema>;
+
+export const imageJson = z.object({
+  name: z.string(),
+  digest: z.string(),
+  sizeBytes: z.number(),
+  storedBytes: z.number(),
+  /** Where a NoCloud file system is written for each host; null where the image has no place for it. */
+  seed: z.object({ offsetBytes: z.number(), sizeBytes: z.number() }).nullable(),
+  firmware: z.array(z.enum(['bios', 'uefi'])),
+  phoneHome: z.enum(phoneHomeKinds),
+  importedAt: time,
+});
+export type ImageJson = z.infer<typeof imageJson>;
+export const imageDetailJson = imageJson.extend({
+  arch: z.string(),
+  chunkBytes: z.number(),
+  chunks: z.number(),
+  /** Of them, all zeros: neither stored nor sent. */
+  zeroChunks: z.number(),
+});
+export type ImageDetailJson = z.infer<typeof imageDetailJson>;
+export const verifyJson = z.object({
+  digest: z.string(),
+  ok: z.boolean(),
+  chunks: z.number(),
+  sizeBytes: z.number(),
+  faults: z.array(z.object({ index: z.number(), sha256: z.string().nullable(), offsetBytes: z.number(), reason: z.string() })),
+});
+export type VerifyJson = z.infer<typeof verifyJson>;
+
+/** The body of every refusal (RFC 9457). */
+export const problemJson = z.object({ status: z.number(), code: z.string(), detail: z.string() });
+export type ProblemJson = z.infer<typeof problemJson>;
+export const progressJson = z.object({ doneBytes: z.number(), totalBytes: z.number().optional() });
+export type ProgressJson = z.infer<typeof progressJson>;
+/** A line of an `application/x-ndjson` answer to long work: progress, then one result or one error. */
+export const workLineJson = z.union([
+  z.object({ progress: progressJson }),
+  z.object({ result: z.unknown() }),
+  z.object({ error: problemJson }),
+]);
+
+export const leaseJson = z.object({
+  address: z.string(),
+  mac: z.string(),
+  clientId: z.string().nullable(),
+  hostName: z.string().nullable(),
+  startsAt: time,
+  endsAt: time,
+  /** The host of the rack that has this MAC. */
+  host: z.object({ id: z.string(), name: z.string() }).nullable(),
+});
+export type LeaseJson = z.infer<typeof leaseJson>;
+
+/** What the daemon knows of itself; `doctor` reads it. */
+export const statusJson = z.object({
+  version: z.string(),
+  startedAt: time,
+  /** The daemon's clock. */
+  now: time,
+  /** Every port it should listen on: `dhcp`, `tftp`, `boot`, `agent`, `admin`. */
+  listeners: z.array(z.object({ name: z.string(), at: z.string(), bound: z.boolean(), reason: z.string().optional() })),
+  networks: z.array(
+    z.object({
+      interface: z.string(),
+      subnet: z.string(),
+      /** The daemon's own address there; null where the interface is missing or has none in the subnet. */
+      address: z.string().nullable(),
+      poolAddresses: z.number(),
+      leasedAddresses: z.number(),
+    }),
+  ),
+  /** What hosts load first (`boot`), and the kernel and ramdisk of the agent (`agent`). */
+  files: z.array(
+    z.object({
+      name: z.string(),
+      purpose: z.enum(['boot', 'agent']),
+      path: z.string(),
+      present: z.boolean(),
+      sizeBytes: z.number().optional(),
+    }),
+  ),
+  /** Free space where images and the store live; null where it is not known. */
+  freeBytes: z.number().nullable(),
+  /** What else the daemon finds wrong, one plain sentence each. */
+  warnings: z.array(z.string()),
+});
+export type StatusJson = z.infer<typeof statusJson>;
+
+/** A list as every path answers it. */
+export const itemsOf = <T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T> }> => z.object({ items: z.array(item) });
