@@ -64,7 +64,7 @@ export const readGpt = (head: Uint8Array): readonly Partition[] | undefined => {
   const headerBytes = view.getUint32(at + header.headerBytes, true);
   if (headerBytes < headerBytesLeast || headerBytes > sectorBytes)
     throw invalid(`byte ${at + header.headerBytes}`, `a header of ${headerBytes} bytes`);
-  const plain = head.slice(at, at + headerBytes);
+  const plain = Uint8Array.from(head.subarray(at, at + headerBytes));
   plain.fill(0, header.headerCrc, header.headerCrc + 4);
   if (crc32(plain) !== view.getUint32(at + header.headerCrc, true))
     throw invalid(`byte ${at + header.headerCrc}`, 'the checksum of the header does not match');

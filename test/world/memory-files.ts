@@ -48,7 +48,7 @@ export class MemoryFiles implements Files {
 
   async write(path: string, bytes: Uint8Array | string): Promise<void> {
     const name = plain(path);
-    const content = typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes.slice();
+    const content = typeof bytes === 'string' ? new TextEncoder().encode(bytes) : Uint8Array.from(bytes);
     await this.#options.beforeWrite?.(path, 'write');
     if (this.disk.get(folderOf(name))?.kind !== 'directory') throw new RemudaError('not-found', `there is no folder for ${path}`);
     if (this.disk.get(name)?.kind === 'directory') throw new RemudaError('conflict', `${path} is a folder`);
