@@ -25,6 +25,9 @@ export interface Opened {
   readonly died: AbortSignal | undefined;
 }
 
+/** What a dead process hears: nothing, so that no code can handle its own death. A fresh promise each time, or the handlers would pile up. */
+export const dead = (): Promise<never> => new Promise(() => undefined);
+
 const byName = (a: Host, b: Host): number => (a.name < b.name ? -1 : 1);
 
 export class KyselyStore implements Store {
@@ -130,6 +133,6 @@ export class KyselyStore implements Store {
     } catch (error) {
       if (this.#opened.died?.aborted !== true) throw error instanceof RemudaError ? error : this.#opened.explain(error);
     }
-    return new Promise<never>(() => undefined);
+    return dead();
   }
 }

@@ -4,7 +4,7 @@ import { Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type { DatabaseConnection, Driver } from 'kysely';
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { Limits } from '../limits.ts';
-import { KyselyStore } from './kysely-store.ts';
+import { KyselyStore, dead } from './kysely-store.ts';
 import { migrate } from './schema.ts';
 import type { Schema, Spelling } from './schema.ts';
 import type { Store } from './store.ts';
@@ -100,6 +100,7 @@ const prepare = (database: Database.Database, bytesMax: number): void => {
  */
 export const openSqliteStore = async (path: string, limits: SqliteLimits, died?: AbortSignal): Promise<Store> => {
   let database: Database.Database | undefined;
+  if (died?.aborted === true) return dead();
   try {
     database = openPrivately(path, limits.storeBusyMs);
     prepare(database, limits.storeBytesMax);
@@ -110,7 +111,7 @@ export const openSqliteStore = async (path: string, limits: SqliteLimits, died?:
     return new KyselyStore({ db, place: path, limits, explain: (error) => explain(path, error), died });
   } catch (error) {
     database?.close();
-    if (died?.aborted === true) return new Promise<never>(() => undefined);
+    if (died?.aborted === true) return dead();
     throw error instanceof RemudaError ? error : explain(path, error);
   }
 };
