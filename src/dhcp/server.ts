@@ -254,19 +254,9 @@ const replyFor = (exchange: Exchange, decision: Decision, boot: BootAnswer | und
     packetBytesMax,
     ...(hostName === undefined ? {} : { hostName }),
   };
-  switch (decision.outcome) {
-    case 'offer':
-    case 'ack':
-      return answer(decision.outcome, message, decision.lease, context);
-    case 'inform':
-      return answerInform(message, context);
-    case 'nak':
-      return answerNak(message, decision.reason, table.subnet);
-    case 'released':
-    case 'declined':
-    case 'silent':
-      return undefined;
-  }
+  if ('lease' in decision) return answer(decision.outcome, message, decision.lease, context);
+  if (decision.outcome === 'nak') return answerNak(message, decision.reason, table.subnet);
+  return decision.outcome === 'inform' ? answerInform(message, context) : undefined;
 };
 
 const send = (socket: UdpSocket, reply: Dhcp4, bytes: Uint8Array): void => {

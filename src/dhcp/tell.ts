@@ -11,34 +11,24 @@ const who = ({ stage, arch }: BootClient): string => {
 };
 
 const what = (boot: BootAnswer | undefined): string => {
-  switch (boot?.kind) {
-    case 'chainload':
-      return `, boot file ${boot.file}`;
-    case 'script':
-      return ', boot script';
-    case 'local-disk':
-    case undefined:
-      return '';
-  }
+  if (boot?.kind === 'chainload') return `, boot file ${boot.file}`;
+  return boot?.kind === 'script' ? ', boot script' : '';
 };
 
+const outcomes = {
+  offer: 'offered',
+  ack: 'given',
+  inform: 'told the settings',
+  released: 'address released',
+  declined: 'address is used by somebody else, set aside',
+  nak: 'refused',
+  silent: 'not answered',
+} as const satisfies Record<Decision['outcome'], string>;
+
 const outcomeWords = (decision: Decision): string => {
-  switch (decision.outcome) {
-    case 'offer':
-      return `offered ${decision.lease.address}`;
-    case 'ack':
-      return `given ${decision.lease.address}`;
-    case 'inform':
-      return 'told the settings';
-    case 'released':
-      return 'address released';
-    case 'declined':
-      return 'address is used by somebody else, set aside';
-    case 'nak':
-      return `refused: ${decision.reason}`;
-    case 'silent':
-      return `not answered: ${decision.reason}`;
-  }
+  const words = outcomes[decision.outcome];
+  if ('lease' in decision) return `${words} ${decision.lease.address}`;
+  return 'reason' in decision ? `${words}: ${decision.reason}` : words;
 };
 
 /** `DISCOVER from UEFI x64 firmware, offered 10.77.0.50, boot file snponly.efi` */
