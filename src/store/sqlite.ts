@@ -100,8 +100,8 @@ const prepare = (database: Database.Database, bytesMax: number): void => {
  */
 export const openSqliteStore = async (path: string, limits: SqliteLimits, died?: AbortSignal): Promise<Store> => {
   let database: Database.Database | undefined;
-  if (died?.aborted === true) return dead();
   try {
+    died?.throwIfAborted();
     database = openPrivately(path, limits.storeBusyMs);
     prepare(database, limits.storeBytesMax);
     const handle = database;

@@ -73,6 +73,28 @@ test('a death at any microtask of a save leaves all of it or nothing, frees the 
   assert.deepEqual(seen, new Set([1, 2]));
 });
 
+test('a death before or while the store opens leaves a file that the next one opens', async () => {
+  const sizes = new Set<number>();
+  for (let steps = -1; steps < 400; steps += 20)
+    await inFolder(async (path) => {
+      const life = new AbortController();
+      if (steps < 0) life.abort();
+      let heard = 'nothing';
+      openSqliteStore(path, complianceLimits, life.signal).then(
+        () => (heard = 'opened'),
+        () => (heard = 'refused'),
+      );
+      for (let step = 0; step < steps; step += 1) await Promise.resolve();
+      life.abort();
+      sizes.add((await stat(path).catch(() => undefined))?.size ?? -1);
+      const store = await openSqliteStore(path, complianceLimits);
+      assert.notEqual(heard, 'refused');
+      assert.equal((await store.create(hostNumber(1), [])).version, 1);
+      await store.close();
+    });
+  assert(sizes.has(-1) && sizes.size > 2, `deaths before the file, in the middle of opening and after it: ${[...sizes].join()}`);
+});
+
 const child = (
   path: string,
 ): {
