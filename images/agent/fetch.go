@@ -78,7 +78,7 @@ func (f *fetcher) chunk(ctx context.Context, c chunk, stored, raw []byte) error 
 		case errors.As(err, &wrong):
 			f.console.say("chunk %.12s is corrupt (%v); fetching it again", c.SHA256, err)
 			if corrupt++; corrupt > chunkAttempts {
-				return fail("chunk-corrupt", "Chunk %s arrived corrupt %d times; the last time it had the hash %s.", c.SHA256, corrupt, wrong.found).
+				return fail("chunk-corrupt", "Chunk %s arrived corrupt %d times; the last time it was %s.", c.SHA256, corrupt, wrong.found).
 					with(map[string]any{"expected": c.SHA256, "found": wrong.found})
 			}
 		case errors.Is(err, errAbsent):
