@@ -17,7 +17,7 @@ import { reconcile } from './control/reconcile.ts';
 import { startDhcp } from './dhcp/server.ts';
 import { RemudaError } from './errors.ts';
 import type { Limits } from './limits.ts';
-import type { HostBmc } from './host/host.ts';
+import type { Host, HostBmc } from './host/host.ts';
 import { openImageStore } from './image/store.ts';
 import type { ImageStore } from './image/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -37,6 +37,8 @@ export interface Daemon {
   readonly bootFiles: BootDeps['files'];
   readonly programs: ReadonlyMap<string, Uint8Array>;
   leases(): readonly Lease[];
+  /** As they stand in the store. */
+  hosts(): readonly Host[];
   claims: Store['claims'];
   /** Ends listening at once, lets what runs come to its end, closes the store. */
   stop(): Promise<void>;
@@ -154,9 +156,9 @@ const startProtocols = async ({
             const answer = decide({ mac: lease.mac, arch, stage: 'firmware' }, client, serverAddress);
             return answer.kind === 'chainload' && answer.file === file ? programs.get(file) : undefined;
           },
-          observe: (client, text) => {
+          observe: ({ client, at, text }) => {
             const lease = holder(client);
-            if (lease !== undefined) observer.observe({ mac: lease.mac, at: world.clock.now(), source: 'tftp', text });
+            if (lease !== undefined) observer.observe({ mac: lease.mac, at, source: 'tftp', text });
           },
         },
         limits,
@@ -191,15 +193,15 @@ const listenForBoots = async (world: World, config: Config, deps: BootDeps, iden
 
 /**
  * Starts the daemon. It serves DHCP, TFTP and HTTP on the configured subnets when this returns; the admin listener is the caller's
- * (main.ts), because its routes need nothing but the returned rack.
+ * (main.ts), because its routes need nothing but the returned rack. `died` is for simulations: the death of a process inside one that goes on.
  */
-export const startDaemon = async (world: World, config: Config): Promise<Daemon> => {
+export const startDaemon = async (world: World, config: Config, died?: AbortSignal): Promise<Daemon> => {
   const limits = limitsOf(config);
   const startedAt = world.clock.now();
   await world.files.makeFolder(config.data, 0o700);
   const bootFiles = await readBootFiles(world, config.boot.agent);
   const programs = await readPrograms(world, config.boot.firmware);
-  const store = await openSqliteStore(`${config.data}/remuda.db`, limits);
+  const store = await openSqliteStore(`${config.data}/remuda.db`, limits, died);
   const newId = idMaker(world);
   const secret = Buffer.from(await store.setting('secret', () => Buffer.from(world.random.bytes(32)).toString('hex')), 'hex');
   const made = await world.http.selfSigned('remuda');
@@ -245,6 +247,7 @@ export const startDaemon = async (world: World, config: Config): Promise<Daemon>
     bootFiles,
     programs,
     leases: () => protocols.leases(),
+    hosts: () => keeper.all(),
     claims: () => store.claims(),
     stop: async () => {
       protocols.close();

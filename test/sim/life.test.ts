@@ -1,0 +1,17 @@
+/** The life of two servers in a calm world, and with a crash of the daemon at every single event of it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SimRack } from './rack.ts';
+import { life } from './scenarios.ts';
+import { poison } from './scheduler.ts';
+
+poison();
+
+test('enrol, provision, reprovision, release: every step once, the disks clean at the end', async () => {
+  const rack = await SimRack.make({ seed: 1, calm: true });
+  await life(rack);
+  assert.deepEqual(rack.metals.map((metal) => metal.booted.length), [2, 2]);
+  assert.deepEqual(rack.metals.map((metal) => metal.installsStarted), [2, 2]);
+  console.log(`${rack.scheduler.count} events`);
+  rack.dispose();
+});

@@ -1,0 +1,266 @@
+/** A simulated rack around the real daemon: two servers with Redfish BMCs, an operator, weather, and what must always hold. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { configSchema } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
+import { claimSchema, enrolSchema } from '../../src/control/rack.ts';
+import { startDaemon } from '../../src/daemon.ts';
+import type { Daemon } from '../../src/daemon.ts';
+import type { Host } from '../../src/host/host.ts';
+import { openImageStore } from '../../src/image/store.ts';
+import { redfishBmc } from '../../src/lab/model/redfish.ts';
+import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
+import { limits as standard } from '../../src/limits.ts';
+import { noAddress, parseIpv4, parseMac, parseUuid } from '../../src/wire/address.ts';
+import type { Ipv4 } from '../../src/wire/address.ts';
+import { diskImage, types } from '../image/disk.ts';
+import { MemoryFiles, memoryDisk } from '../world/memory-files.ts';
+import { chanceOf } from './chance.ts';
+import type { Chance } from './chance.ts';
+import { SimDisk } from './disk.ts';
+import { Metal } from './metal.ts';
+import { heal, Network, swarm, worldOf } from './network.ts';
+import type { Party } from './network.ts';
+import { Scheduler } from './scheduler.ts';
+
+const ip = (text: string): Ipv4 => parseIpv4(text) ?? noAddress;
+const seedAt = { offsetBytes: 64 * 512, sizeBytes: 32 * 512 };
+const diskBytes = 96 * 1024;
+/** What no log line may ever hold. */
+export const secretWord = 'hunter2-user-data';
+
+/** 64 KiB with an ESP, an empty seed and a body that tells one image from the other. */
+const rawImage = (body: number): Uint8Array => {
+  const fill = new Uint8Array(64 * 1024).map((_, index) => (index * body) & 0xff);
+  const partitions = [
+    { name: 'ESP', type: types.esp, first: 40, last: 59 },
+    { name: 'CIDATA', type: types.linux, first: 64, last: 95 },
+  ];
+  const bytes = Buffer.from(diskImage(64 * 1024, partitions, fill));
+  bytes.fill(0, seedAt.offsetBytes, seedAt.offsetBytes + seedAt.sizeBytes);
+  return bytes;
+};
+
+export interface RackOptions {
+  readonly seed: number;
+  /** No faults at all: for scripted scenarios. */
+  readonly calm?: boolean;
+  readonly limits?: Record<string, number>;
+}
+interface Snapshot {
+  readonly at: number;
+  readonly host: Host;
+}
+
+export class SimRack {
+  readonly scheduler = new Scheduler();
+  readonly network: Network;
+  readonly metals: readonly Metal[];
+  readonly bmcs: readonly { quirks: BmcQuirks }[];
+  readonly files: MemoryFiles;
+  readonly config: Config;
+  readonly chance: Chance;
+  readonly images = new Map<string, { digest: string; seed: typeof seedAt; sizeBytes: number }>();
+  readonly folder: string;
+  daemon: Daemon | undefined;
+  crashes = 0;
+  #process = new AbortController();
+  readonly #history = new Map<string, Snapshot[]>();
+  readonly #checked = new Map<SimDisk, number>();
+  readonly #generator: Chance;
+
+  private constructor({ seed, calm = false, limits = {} }: RackOptions) {
+    this.chance = chanceOf(seed, 'workload');
+    this.#generator = chanceOf(seed, 'daemon');
+    const faults = swarm(chanceOf(seed, 'faults'));
+    if (calm) heal(faults);
+    this.network = new Network(this.scheduler, chanceOf(seed, 'network'), faults);
+    this.folder = mkdtempSync(`${existsSync('/dev/shm') ? '/dev/shm' : tmpdir()}/remuda-sim-`);
+    this.files = new MemoryFiles({ disk: memoryDisk(), now: () => this.scheduler.now });
+    this.network.filesOf = (party) => (party.name === 'daemon' ? this.files : undefined);
+    this.metals = [1, 2].map((number) => this.#metal(number, seed));
+    this.bmcs = this.metals.map((metal, index) => this.#bmc(metal, index + 1, seed));
+    this.config = this.#configuration(limits);
+    this.#invariants();
+  }
+  static async make(options: RackOptions): Promise<SimRack> {
+    const rack = new SimRack(options);
+    await rack.#furnish();
+    return rack;
+  }
+  dispose(): void {
+    this.#process.abort();
+    for (const metal of this.metals) metal.unplug();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+  #metal(number: number, seed: number): Metal {
+    const disks = [new SimDisk('/dev/vda', `disk-${number}`, diskBytes)];
+    // The second server has a disk that nobody gave us.
+    if (number === 2) disks.push(new SimDisk('/dev/vdb', 'foreign', diskBytes * 2, 0xaa));
+    const mac = parseMac(`52:54:00:77:00:0${number}`);
+    const uuid = parseUuid(`00000000-0000-4000-8000-00000000000${number}`);
+    assert.ok(mac !== undefined && uuid !== undefined);
+    const spec = { name: `h${number}`, mac, uuid, firmware: number === 1 ? ('bios' as const) : ('uefi' as const), disks };
+    return new Metal(spec, { scheduler: this.scheduler, network: this.network, chance: chanceOf(seed, `metal${number}`), images: () => this.images });
+  }
+  #bmc(metal: Metal, number: number, seed: number): { quirks: BmcQuirks } {
+    const party: Party = { name: `bmc${number}`, address: ip(`10.77.9.${number}`), signal: new AbortController().signal };
+    const chance = chanceOf(seed, `bmc${number}`);
+    const world = worldOf({ scheduler: this.scheduler, network: this.network, party, chance, files: this.files });
+    const bmc = redfishBmc({ name: `bmc${number}`, machine: metal, username: 'root', password: 'bmc-password', random: world.random, clock: world.clock });
+    this.network.listen(party, { at: { address: party.address, port: 80 }, routes: bmc.routes });
+    return bmc;
+  }
+  #configuration(limits: Record<string, number>): Config {
+    return configSchema.parse({
+      data: this.folder,
+      boot: { agent: '/boot', firmware: '/boot' },
+      subnets: [{ interface: 'br0', cidr: '10.77.0.0/24', serverAddress: '10.77.0.1', pool: { from: '10.77.0.50', to: '10.77.0.60' } }],
+      limits: { chunkBytes: 16 * 1024, firstPacketMs: 60_000, agentArrivesMs: 120_000, jobSilenceMs: 60_000, agentAliveMs: 30_000, phoneHomeMs: 180_000, parkMs: 120_000, powerStepMs: 30_000, bootTicketMs: 600_000, ...limits },
+    });
+  }
+  async #furnish(): Promise<void> {
+    const { files } = this;
+    for (const folder of ['/boot', '/import']) await files.makeFolder(folder);
+    await files.makeFolder(this.folder);
+    await files.write('/boot/vmlinuz', 'kernel');
+    await files.write('/boot/initrd.zst', 'ramdisk');
+    await files.write('/boot/undionly.kpxe', 'undionly');
+    await files.write('/boot/snponly.efi', 'snponly');
+    await files.write('/boot/ramdisk.json', JSON.stringify({ vmlinuz: { sha256: 'a'.repeat(64), sizeBytes: 6 }, initrd: { sha256: 'b'.repeat(64), sizeBytes: 7 } }));
+    const store = openImageStore(this.#world(), `${this.folder}/images`, { ...standard, ...this.config.limits });
+    for (const [name, body] of [['alpha', 7], ['beta', 13]] as const) {
+      const bytes = rawImage(body);
+      await files.write(`/import/${name}.raw`, bytes);
+      const { digest } = await store.import({ file: `/import/${name}.raw` }, { name, phoneHome: 'image' });
+      this.images.set(name, { digest, seed: seedAt, sizeBytes: bytes.length });
+    }
+  }
+  #world(): ReturnType<typeof worldOf> {
+    const party: Party = { name: 'daemon', address: ip('10.77.0.1'), signal: this.#process.signal };
+    return worldOf({ scheduler: this.scheduler, network: this.network, party, chance: this.#generator, files: this.files });
+  }
+
+  /** Starts the daemon on what is on the disk. */
+  start(): void {
+    this.#process = new AbortController();
+    const { signal } = this.#process;
+    void startDaemon(this.#world(), this.config, signal).then(
+      (daemon) => {
+        if (!signal.aborted) this.daemon = daemon;
+      },
+      (error: unknown) => this.scheduler.log(`daemon did not start: ${String(error)}`),
+    );
+  }
+  /** Death without a word: sockets close, timers never fire, promises never settle; then it starts anew on the same files. */
+  crash(): void {
+    this.crashes++;
+    this.scheduler.log('crash');
+    this.daemon = undefined;
+    this.#process.abort();
+    this.scheduler.at(500, () => this.start());
+  }
+  host(name: string): Host | undefined {
+    return this.daemon?.hosts().find((host) => host.name === name);
+  }
+  metal(name: string): Metal {
+    const metal = this.metals.find((one) => one.name === name);
+    assert.ok(metal !== undefined);
+    return metal;
+  }
+  enrol(name: string): void {
+    const number = name.slice(1);
+    const bmc = { url: `http://10.77.9.${number}`, username: 'root', password: 'bmc-password', insecure: true };
+    this.#ask((daemon) => daemon.rack.enrol(enrolSchema.parse({ name, firmware: this.metal(name).firmware, bmc }), 'test'));
+  }
+  claim(name: string, id: string, image: string): void {
+    const request = claimSchema.parse({ id, host: name, image, disk: { serial: this.metal(name).disks[0]?.serial }, userData: `#cloud-config\nhostname: ${name}-${image}\n# ${secretWord}\n` });
+    this.#ask((daemon) => daemon.rack.claim(request, 'test'));
+  }
+  reprovision(id: string, image: string): void {
+    this.#ask((daemon) => daemon.rack.reprovision(id, { image }, 'test'));
+  }
+  release(id: string): void {
+    this.#ask((daemon) => daemon.rack.release(id, 'test'));
+  }
+  retry(name: string): void {
+    this.#ask((daemon) => daemon.rack.retry(name, 'test'));
+  }
+  unhold(name: string): void {
+    this.#ask((daemon) => daemon.rack.unhold(name, 'test'));
+  }
+  /** What an operator asks may be refused, or the daemon may be away: asking again is the operator's business. */
+  #ask(act: (daemon: Daemon) => Promise<unknown>): void {
+    const { daemon } = this;
+    if (daemon === undefined) return;
+    act(daemon).catch((error: unknown) => this.scheduler.log(`operator: ${String(error)}`));
+  }
+
+  #invariants(): void {
+    this.scheduler.always(() => {
+      this.#remember();
+      this.#addresses();
+      this.#owners();
+      for (const metal of this.metals) for (const disk of metal.disks) this.#law(metal, disk);
+    });
+  }
+  #remember(): void {
+    for (const host of this.daemon?.hosts() ?? []) {
+      const history = this.#history.get(host.name) ?? [];
+      this.#history.set(host.name, history);
+      const last = history.at(-1);
+      if (last?.host.version === host.version) continue;
+      assert.ok(last === undefined || host.version > last.host.version, `${host.name} went back from version ${last?.host.version} to ${host.version}`);
+      if (last !== undefined) assert.ok(follows(last.host, host), `${host.name}: ${last.host.state} → ${host.state} is not in the table`);
+      history.push({ at: this.scheduler.now, host });
+      if (history.length > 200) history.shift();
+    }
+  }
+  #addresses(): void {
+    const living = this.metals.filter((metal) => metal.power() === 'on' && metal.party.address !== noAddress).map((metal) => metal.party.address);
+    assert.equal(new Set(living).size, living.length, `two living hosts use one address: ${living.join(' ')}`);
+    for (const address of living) assert.match(address, /^10\.77\.0\.(5\d|60)$/, 'an address outside the pool');
+  }
+  #owners(): void {
+    const claims = (this.daemon?.hosts() ?? []).map((host) => host.claim?.id).filter((id) => id !== undefined);
+    assert.equal(new Set(claims).size, claims.length, 'one claim holds two hosts');
+  }
+  /** The law of the disk, judged by what the disk itself remembers. A permission lasts as long as it was granted for, and ends when other work begins. */
+  #law(metal: Metal, disk: SimDisk): void {
+    const from = this.#checked.get(disk) ?? 0;
+    this.#checked.set(disk, disk.writes.length);
+    for (const write of disk.writes.slice(from)) {
+      const history = this.#history.get(metal.name) ?? [];
+      const graceFrom = write.at - standard.agentGrantSeconds * 1000;
+      const relevant = history.filter((snapshot, index) => (history[index + 1]?.at ?? Infinity) >= graceFrom);
+      const [, generation, kind] = write.job.split('.');
+      const legal = relevant.some(({ host }) =>
+        kind === 'install'
+          ? host.state === 'provisioning' && host.job?.id === write.job && host.claim?.generation === Number(generation) && host.claim.disk.serial === disk.serial
+          : host.state === 'cleaning' && host.job?.id === write.job && host.release?.disk.serial === disk.serial,
+      );
+      assert.ok(legal, `the law of the disk: ${metal.name} ${disk.serial} was written by ${write.job} (${write.by}), which nobody allowed`);
+      const now = history.at(-1)?.host;
+      assert.ok(now?.job?.startedAt === undefined || now.job.id === write.job, `the law of the disk: ${write.job} wrote ${disk.serial} after ${now?.job?.id} had begun`);
+    }
+    if (disk.serial === 'foreign') assert.equal(disk.writes.length, 0, 'a disk that nobody gave us was written');
+  }
+}
+
+const allowed: Readonly<Record<Host['state'], readonly Host['state'][]>> = {
+  discovered: ['enrolled'],
+  enrolled: ['inspecting'],
+  inspecting: ['available'],
+  available: ['provisioning'],
+  provisioning: ['provisioned', 'cleaning', 'available'],
+  provisioned: ['provisioning', 'cleaning'],
+  cleaning: ['available'],
+};
+/** Several changes may lie between two looks, so the way may have more than one step. */
+const follows = (from: Host, to: Host): boolean => {
+  const steps = to.version - from.version;
+  let reached = new Set([from.state]);
+  for (let step = 0; step < Math.min(steps, 8); step++) reached = new Set([...reached, ...[...reached].flatMap((state) => allowed[state])]);
+  return reached.has(to.state);
+};

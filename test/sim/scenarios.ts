@@ -1,0 +1,126 @@
+/** What people do with a rack: the scripted life of a server, and random days. */
+import { heal } from './network.ts';
+import type { SimRack } from './rack.ts';
+
+const minute = 60_000;
+/** Asks again until what was asked for shows, as an operator's script does. */
+export const until = async (rack: SimRack, shown: () => boolean, ask: () => void, withinMs = 30 * minute): Promise<boolean> => {
+  let stop = false;
+  const again = (): void => {
+    if (stop || shown()) return;
+    ask();
+    rack.scheduler.at(5000, again);
+  };
+  rack.scheduler.at(0, again);
+  const came = await rack.scheduler.run({ untilMs: withinMs, done: shown });
+  stop = true;
+  return came;
+};
+/** What failed or is held is looked at by the operator and tried again. */
+const tend = (rack: SimRack): void => {
+  for (const host of rack.daemon?.hosts() ?? []) {
+    if (host.held !== null) rack.unhold(host.name);
+    else if (host.failed !== null) rack.retry(host.name);
+  }
+};
+
+/** Enrol, claim, reprovision, release: the whole life of both servers. `step` is told after each. */
+export const life = async (rack: SimRack): Promise<void> => {
+  rack.start();
+  const names = rack.metals.map((metal) => metal.name);
+  const all = (test: (name: string) => boolean) => () => names.every(test);
+  const state = (name: string): string => rack.host(name)?.state ?? '';
+  const steps: [string, (name: string) => boolean, (name: string) => void][] = [
+    ['enrolled and inspected', (name) => state(name) === 'available', (name) => rack.host(name) ?? rack.enrol(name)],
+    ['provisioned', (name) => state(name) === 'provisioned' && rack.host(name)?.claim?.generation === 1, (name) => state(name) === 'available' && rack.claim(name, `c-${name}`, 'alpha')],
+    ['reprovisioned', (name) => state(name) === 'provisioned' && rack.host(name)?.claim?.generation === 2, (name) => rack.host(name)?.claim?.generation === 1 && rack.reprovision(`c-${name}`, 'beta')],
+    ['released', (name) => state(name) === 'available' && rack.host(name)?.claim === null, (name) => rack.host(name)?.claim && rack.release(`c-${name}`)],
+  ];
+  for (const [what, shown, ask] of steps) {
+    const came = await until(rack, all(shown), () => {
+      tend(rack);
+      for (const name of names) if (!shown(name)) ask(name);
+    });
+    if (!came) throw new Error(`never ${what}: ${names.map((name) => `${name} ${describe(rack, name)}`).join('; ')}\n${rack.scheduler.tail(60)}`);
+    rack.scheduler.log(`*** ${what}`);
+  }
+  const last = rack.metals.map((metal) => metal.booted.at(-1));
+  const wanted = rack.images.get('beta')?.digest;
+  for (const [index, boot] of last.entries())
+    if (boot?.digest !== wanted || boot?.hostName !== `${names[index]}-alpha`) throw new Error(`${names[index]} last ran ${JSON.stringify(boot)}`);
+  for (const metal of rack.metals) if (metal.disks[0]?.isZero() !== true) throw new Error(`${metal.name} is available, but its disk is not clean`);
+};
+export const describe = (rack: SimRack, name: string): string => {
+  const host = rack.host(name);
+  return host === undefined ? 'unknown' : `${host.state} gen ${host.claim?.generation ?? '-'} ${host.failed?.reason ?? ''} ${host.held?.why ?? ''} ${JSON.stringify(host.attempt)} ${JSON.stringify(host.boot)}`;
+};
+
+/** A random day: an operator who changes his mind, in bad weather; then the weather heals and everything must come to rest. */
+export const day = async (rack: SimRack): Promise<void> => {
+  rack.start();
+  const { chance, scheduler, network } = rack;
+  let claims = 0;
+  let over = false;
+  const act = (name: string): void => {
+    const host = rack.host(name);
+    if (host === undefined) return rack.enrol(name);
+    if (host.held !== null) return rack.unhold(name);
+    if (host.failed !== null) return rack.retry(name);
+    const claim = host.claim;
+    if (claim === null) return host.state === 'available' ? rack.claim(name, `c${++claims}-${name}`, chance.chance(0.5) ? 'alpha' : 'beta') : undefined;
+    const restless = host.state === 'provisioned' ? 0.7 : 0.08;
+    if (!chance.chance(restless)) return undefined;
+    scheduler.sometimes(host.state === 'provisioned' ? 'a provisioned host is changed' : 'a host is changed while it is provisioned');
+    return chance.chance(0.5) ? rack.reprovision(claim.id, chance.chance(0.5) ? 'alpha' : 'beta') : rack.release(claim.id);
+  };
+  const operator = (): void => {
+    if (over) return;
+    const metal = rack.metals[chance.between(0, rack.metals.length - 1)];
+    if (metal !== undefined) act(metal.name);
+    if (chance.chance(0.01) && metal !== undefined) {
+      scheduler.sometimes('somebody presses the power button');
+      void metal.pressButton();
+    }
+    scheduler.at(chance.between(1000, 15_000), operator);
+  };
+  const weather = (): void => {
+    if (over) return;
+    if (rack.daemon !== undefined && chance.chance(network.faults.crash)) {
+      scheduler.sometimes('the daemon crashes');
+      rack.crash();
+    }
+    for (const { quirks } of rack.bmcs) {
+      quirks.silent = chance.chance(network.faults.bmcSilence);
+      if (quirks.silent) scheduler.sometimes('a BMC is silent');
+    }
+    scheduler.at(2000, weather);
+  };
+  scheduler.at(100, operator);
+  scheduler.at(3000, weather);
+  await scheduler.run({ untilMs: 12 * minute });
+  over = true;
+  heal(network.faults);
+  for (const { quirks } of rack.bmcs) quirks.silent = false;
+  const atRest = (): boolean =>
+    rack.daemon !== undefined &&
+    rack.metals.every((metal) => {
+      const host = rack.host(metal.name);
+      if (host === undefined) return true;
+      return host.held === null && host.failed === null && (host.state === 'provisioned' || host.state === 'available');
+    });
+  if (!(await until(rack, atRest, () => tend(rack), 120 * minute))) throw new Error(`never at rest: ${rack.metals.map(({ name }) => `${name} ${describe(rack, name)}`).join('; ')}\n${scheduler.tail(80)}`);
+  for (const metal of rack.metals) verify(rack, metal.name);
+};
+/** Every intent is reality: the claimed image runs, by the disk's own word; what is available is clean. */
+const verify = (rack: SimRack, name: string): void => {
+  const host = rack.host(name);
+  const metal = rack.metal(name);
+  if (host === undefined) return;
+  if (host.state === 'available') {
+    if (metal.disks[0]?.isZero() !== true) throw new Error(`${name} is available, but its disk is not clean`);
+    return;
+  }
+  rack.scheduler.sometimes('a day ends provisioned');
+  const image = [...rack.images.values()].find(({ digest }) => digest === host.claim?.intent.image);
+  if (image === undefined || metal.booted.at(-1)?.digest !== image.digest) throw new Error(`${name} is provisioned with ${host.claim?.intent.imageName}, but ran ${JSON.stringify(metal.booted.at(-1))}`);
+};
