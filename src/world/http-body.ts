@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { RemudaError } from '../errors.ts';
-import { readAhead, sendfile } from './libc.ts';
+import { SystemError, readAhead, sendfile } from './libc.ts';
 import type { FileBody } from './world.ts';
 
 /** Per sendfile call; small enough that a cold disk does not stop the daemon for long. */
@@ -55,6 +55,17 @@ const descriptorOf = (socket: Socket): number | undefined => {
   return socket.destroyed || handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;
 };
 
+/** The kernel knows that a client is gone before Node does. */
+const sendPart = (socketFd: number, fileFd: number, range: { readonly offset: number; readonly count: number }): number => {
+  try {
+    return sendfile(socketFd, fileFd, range);
+  } catch (cause) {
+    if (cause instanceof SystemError && ['EPIPE', 'ECONNRESET', 'ETIMEDOUT'].includes(cause.code))
+      throw new Gone('the client is gone', { cause });
+    throw cause;
+  }
+};
+
 /** Sends until the socket is full, the turn is over or the end is reached; the new offset. */
 const sendTurn = (socket: Socket, file: FileHandle, offset: number, end: number): number => {
   const stop = Math.min(end, offset + turnBytes);
@@ -63,7 +74,7 @@ const sendTurn = (socket: Socket, file: FileHandle, offset: number, end: number)
   while (at < stop) {
     const fd = descriptorOf(socket);
     if (fd === undefined) throw new Gone('the client is gone');
-    const sent = sendfile(fd, file.fd, { offset: at, count: Math.min(sendfileBytes, stop - at) });
+    const sent = sendPart(fd, file.fd, { offset: at, count: Math.min(sendfileBytes, stop - at) });
     if (sent === 0) break;
     at += sent;
   }

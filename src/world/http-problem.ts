@@ -16,7 +16,8 @@ export interface Problem {
   readonly detail: string;
 }
 
-const problem = (code: Code, status: number, detail: string): Problem => ({
+/** The title is the status' own, RFC 9457 §4.2.1. */
+export const problem = (code: Code, status: number, detail: string): Problem => ({
   type: `about:blank#${code}`,
   title: STATUS_CODES[status] ?? 'Error',
   status,

@@ -12,7 +12,7 @@ import type { Limits } from '../limits.ts';
 import { parseIpv4 } from '../wire/address.ts';
 import { Gone, openBody, sendFile, sendStream } from './http-body.ts';
 import { boundSocket, linux } from './libc.ts';
-import { allowedMethods, problemOf, problemReply, rawProblem } from './http-problem.ts';
+import { allowedMethods, problem, problemOf, problemReply, rawProblem } from './http-problem.ts';
 import type { FileBody, HttpListen, HttpReply, HttpRequest, Listener, Log, Method, Route } from './world.ts';
 
 export type HttpLimits = Pick<Limits, 'httpBodyBytes' | 'httpHeaderTimeoutMs' | 'httpRequestTimeoutMs' | 'httpConnectionsMax'>;
@@ -39,7 +39,7 @@ const requestOf = (request: FastifyRequest, reply: FastifyReply): HttpRequest =>
   return {
     method: request.method as Method,
     path,
-    params: request.params as Readonly<Record<string, string>>,
+    params: { ...(request.params as Readonly<Record<string, string>>) },
     query: new URLSearchParams(query),
     headers: Object.fromEntries(headers) as Readonly<Record<string, string>>,
     body: request.body instanceof Uint8Array ? request.body : new Uint8Array(),
@@ -66,8 +66,8 @@ const sendLong = async (reply: FastifyReply, answer: HttpReply, body: FileBody |
     else if (!isHead && !isFileBody(body)) await sendStream(response, body, allLimits.httpRequestTimeoutMs);
     response.end();
   } catch (error) {
-    response.destroy();
     if (!(error instanceof Gone) && !response.destroyed) log.warn('an answer was cut short', { path: reply.request.url, error });
+    response.destroy();
   } finally {
     await file?.close();
   }
@@ -117,20 +117,15 @@ const adapter = (options: HttpServerOptions, limits: HttpLimits, makeServer: (ha
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => {
-    const problem = problemOf(error);
-    if (problem.status >= 500) log.error('a request failed', { method: request.method, path: request.routeOptions.url, error });
-    return problemReply(reply, problem);
+    const refusal = problemOf(error);
+    if (refusal.status >= 500) log.error('a request failed', { method: request.method, path: request.routeOptions.url, error });
+    return problemReply(reply, refusal);
   });
   app.setNotFoundHandler((request, reply) => {
-    const allowed = allowedMethods(routes, splitOnce(request.raw.url ?? '/')[0] ?? '/');
-    if (allowed.length === 0)
-      return problemReply(reply, problemOf(new RemudaError('not-found', `there is nothing at ${request.raw.url ?? '/'}`)));
-    reply.header('allow', allowed.join(', '));
-    return problemReply(reply, {
-      ...problemOf(new RemudaError('bad-request', `${request.method} is not possible here`)),
-      status: 405,
-      title: 'Method Not Allowed',
-    });
+    const [path = '/'] = splitOnce(request.raw.url ?? '/');
+    const allowed = allowedMethods(routes, path);
+    if (allowed.length === 0) return problemReply(reply, problem('not-found', 404, `there is nothing at ${path}`));
+    return problemReply(reply.header('allow', allowed.join(', ')), problem('bad-request', 405, `${request.method} is not possible here`));
   });
   addRoutes(app, routes, limits, log);
   return app;

@@ -1,0 +1,69 @@
+/** The terminal of a person: what a command reads and writes besides the network, as an interface and once for real. */
+import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { PassThrough } from 'node:stream';
+
+export interface Terminal {
+  /** To standard output. */
+  write(text: string): void;
+  /** To standard error: what is not the answer itself. */
+  error(text: string): void;
+  /** Standard output is a terminal. */
+  readonly isTty: boolean;
+  /** Standard error is a terminal: a progress bar may move. */
+  readonly errorIsTty: boolean;
+  /** Standard input and error are a terminal: a question can be asked. */
+  readonly canAsk: boolean;
+  readonly columns: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where relative paths begin. */
+  readonly cwd: string;
+  /** Asks without showing what is typed; undefined where the person gave up (Ctrl-C, Ctrl-D). */
+  readSecret(prompt: string): Promise<string | undefined>;
+}
+
+/** Whole and in order; EAGAIN means a slow pipe, EPIPE that nobody reads any more. */
+const writeAll = (fd: number, text: string): void => {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      const errno = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (errno !== 'EAGAIN') return;
+      // A pipe that is full has a reader; there is nothing else to do in a command line than to wait for it.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+};
+
+const readSecret = (prompt: string): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    writeAll(2, prompt);
+    // readline edits the line; its echo goes where nobody sees it.
+    const lines = createInterface({ input: process.stdin, output: new PassThrough(), terminal: true, historySize: 0 });
+    let answer: string | undefined;
+    lines.once('line', (line) => {
+      answer = line;
+      lines.close();
+    });
+    lines.once('SIGINT', () => lines.close());
+    lines.once('close', () => {
+      writeAll(2, '\n');
+      process.stdin.pause();
+      resolve(answer);
+    });
+  });
+
+/** The terminal of this process. */
+export const realTerminal = (): Terminal => ({
+  write: (text) => writeAll(1, text),
+  error: (text) => writeAll(2, text),
+  isTty: process.stdout.isTTY,
+  errorIsTty: process.stderr.isTTY,
+  canAsk: process.stdin.isTTY && process.stderr.isTTY,
+  columns: process.stdout.isTTY ? process.stdout.columns : 80,
+  env: process.env,
+  cwd: process.cwd(),
+  readSecret,
+});
