@@ -47,7 +47,7 @@ const joined = (raw: readonly RawOption[]): RawOption[] => {
   }
   return Array.from(byCode.values(), (parts) => {
     const [first] = parts as [RawOption];
-    return parts.length === 1 ? first : { ...first, bytes: Buffer.concat(parts.map((part) => part.bytes)) };
+    return parts.length === 1 ? first : { ...first, bytes: new Uint8Array(Buffer.concat(parts.map((part) => part.bytes))) };
   });
 };
 

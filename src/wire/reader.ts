@@ -26,7 +26,8 @@ export class Reader {
   #at = 0;
 
   constructor(bytes: Uint8Array, path: string[] = [], base = 0) {
-    this.#bytes = bytes;
+    // A Buffer's `slice` would be a view of the socket's memory; that of a plain array is a copy.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#path = path;
     this.#base = base;
