@@ -42,12 +42,14 @@ go_version() {
 
 # key: a hash of all that decides the result.
 key() {
+  local kernel=
+  [ "$kind" = agent ] || kernel=$(kernel_package)
   {
     cd "$images"
     find lib.sh build.sh $recipe -type f ! -name '*_test.go' ! -path '*/.*' -print0 | sort -z | xargs -0 sha256sum
     echo "epoch $SOURCE_DATE_EPOCH"
     case $kind in agent | ramdisk) go_version ;; esac
-    case $kind in ramdisk | tiny) echo "kernel $(kernel_package)" ;; esac
+    echo "kernel $kernel"
     [ "$kind" != tiny ] || echo "release $release"
     [ -z "$packages" ] || dpkg-query -W -f '${Package} ${Version}\n' $packages
   } | sha256sum | cut -c1-24

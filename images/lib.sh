@@ -2,6 +2,7 @@
 # To be sourced by bash. Nothing here needs root and nothing is installed.
 
 set -euo pipefail
+shopt -s inherit_errexit # a failure inside $(…) counts too
 export LC_ALL=C TZ=UTC
 umask 022
 

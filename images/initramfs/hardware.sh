@@ -24,9 +24,7 @@ cmdline() {
   value=
 }
 
-aliases() {
-  find /sys/devices -name modalias ! -path '*/virtual/*' -exec cat {} + 2>/dev/null | sort -u
-}
+aliases() { cat /sys/bus/*/devices/*/modalias 2>/dev/null | sort -u; }
 
 # load_drivers: the modules of all devices there are. Buses show their devices
 # only when their own driver is there, hence the rounds.

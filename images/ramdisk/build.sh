@@ -5,8 +5,8 @@
 . "$(dirname "$0")/../lib.sh"
 here=$images/ramdisk
 
-initrd_limit=$((8 << 20))  # what a slow management network loads in a minute
-total_limit=$((25 << 20))
+initrd_limit=8000000  # firmware loads it over slow networks and slower stacks
+total_limit=25000000
 
 [ $# = 1 ] || die "usage: ramdisk/build.sh OUTDIR"
 mkdir -p "$1"
@@ -18,7 +18,7 @@ agent=$("$images/build.sh" agent | tail -n 1)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
-put_busybox "$root" sh cat find grep ip modprobe mount printf sed seq sleep sort tr udhcpc uname xargs
+put_busybox "$root" sh cat grep ip modprobe mount printf sed seq sleep sort tr udhcpc uname xargs
 put_modules "$root" "$tree" "$here/modules.$flavour"
 install -m 755 "$here/init" "$root/init"
 install -m 755 "$agent/agent" "$root/bin/agent"
