@@ -1,0 +1,162 @@
+/** The client of the admin API: over the daemon's Unix socket or a URL, with every answer checked against its schema. */
+import type { z } from 'zod';
+import { problemJson, workLineJson } from '../api/types.ts';
+import type { ProblemJson, ProgressJson } from '../api/types.ts';
+import { RemudaError, reasonOf } from '../errors.ts';
+import type { Http, HttpCall, Method } from '../world/world.ts';
+import { CommandFailure, exits, nextFor } from './failure.ts';
+
+/** Where the daemon is. */
+export type Where = { readonly socket: string } | { readonly url: string };
+export const whereText = (where: Where): string => ('socket' in where ? where.socket : where.url);
+
+/** The document as it came, for `--json`, and as the schema reads it. */
+export interface Answer<T> {
+  readonly raw: unknown;
+  readonly value: T;
+}
+
+/** A command may wait for a BMC that takes its time. */
+const callMs = 2 * 60_000;
+/** Between two lines of progress. */
+const silenceMs = 15 * 60_000;
+const replyBytesMax = 64 * 1024 * 1024;
+
+const notOurs = (where: Where, what: string, cause?: unknown): CommandFailure =>
+  new CommandFailure(exits.failed, `what answers at ${whereText(where)} does not speak this version of Remuda: ${what}`, {
+    next: 'compare the versions: remuda version',
+    cause,
+  });
+const refusal = (problem: ProblemJson): CommandFailure =>
+  new CommandFailure(exits.failed, problem.detail, { next: nextFor(problem.code), code: problem.code });
+
+const unreachable = (where: Where, error: RemudaError): CommandFailure => {
+  const cause: unknown = error.cause;
+  const errno = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const reason = error.message.slice(error.message.lastIndexOf(': ') + 1).trim();
+  const next =
+    errno === 'EACCES'
+      ? 'run it as a user or group that may open the socket (its owner is the daemon\u2019s user)'
+      : `start the daemon (remuda serve, or systemctl start remuda), or say where it is: --socket PATH, --url URL`;
+  return new CommandFailure(exits.unreachable, `no daemon at ${whereText(where)}: ${reason}`, { next, cause: error });
+};
+
+export class DaemonClient {
+  readonly where: Where;
+  readonly #http: Http;
+  readonly #user: string | undefined;
+
+  constructor(http: Http, where: Where, user: string | undefined) {
+    this.#http = http;
+    this.where = where;
+    this.#user = user;
+  }
+
+  get<T extends z.ZodType>(path: string, schema: T): Promise<Answer<z.output<T>>> {
+    return this.#ask({ method: 'GET', path }, schema);
+  }
+  post<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
+    return this.#ask({ method: 'POST', path, body }, schema);
+  }
+  delete<T extends z.ZodType>(path: string, schema: T): Promise<Answer<z.output<T>>> {
+    return this.#ask({ method: 'DELETE', path }, schema);
+  }
+
+  /** Long work: calls `onProgress` as it goes on and returns the result. */
+  async work<T extends z.ZodType>(
+    path: string,
+    options: { readonly body: unknown; readonly schema: T; readonly onProgress: (progress: ProgressJson) => void },
+  ): Promise<Answer<z.output<T>>> {
+    const call = { ...this.#call({ method: 'POST', path, body: options.body }), timeoutMs: silenceMs, replyBytesMax: Infinity };
+    try {
+      for await (const text of linesOf(this.#http.stream(call))) {
+        const line = workLineJson.parse(JSON.parse(text));
+        if ('progress' in line) options.onProgress(line.progress);
+        else if ('error' in line) throw refusal(line.error);
+        else return this.#checked(line.result, options.schema);
+      }
+    } catch (error) {
+      throw this.#failureOf(error);
+    }
+    throw new CommandFailure(exits.failed, 'the daemon ended before the work was done', {
+      next: 'see what happened: remuda doctor; then ask again',
+    });
+  }
+
+  async #ask<T extends z.ZodType>(
+    ask: { readonly method: Method; readonly path: string; readonly body?: unknown },
+    schema: T,
+  ): Promise<Answer<z.output<T>>> {
+    let answer;
+    try {
+      answer = await this.#http.call(this.#call(ask));
+    } catch (error) {
+      throw this.#failureOf(error);
+    }
+    const text = new TextDecoder().decode(answer.body);
+    let raw: unknown;
+    try {
+      raw = text === '' ? undefined : JSON.parse(text);
+    } catch (cause) {
+      throw notOurs(this.where, `it answers ${answer.status} and no JSON`, cause);
+    }
+    if (answer.status >= 200 && answer.status < 300) return this.#checked(raw, schema);
+    const problem = problemJson.safeParse(raw);
+    throw problem.success ? refusal(problem.data) : notOurs(this.where, `it answers ${answer.status}`);
+  }
+
+  #checked<T extends z.ZodType>(raw: unknown, schema: T): Answer<z.output<T>> {
+    const parsed = schema.safeParse(raw);
+    if (parsed.success) return { raw, value: parsed.data };
+    const [issue] = parsed.error.issues;
+    throw notOurs(this.where, `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim(), parsed.error);
+  }
+
+  #call({ method, path, body }: { readonly method: Method; readonly path: string; readonly body?: unknown }): HttpCall {
+    const { where } = this;
+    return {
+      method,
+      // The name in the URL is only for the Host header where a socket is used.
+      url: 'socket' in where ? `http://remuda${path}` : `${where.url.replace(/\/+$/, '')}${path}`,
+      ...('socket' in where ? { socket: where.socket } : {}),
+      headers: {
+        accept: 'application/json',
+        ...(this.#user === undefined ? {} : { 'x-remuda-user': this.#user }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      timeoutMs: callMs,
+      replyBytesMax,
+    };
+  }
+
+  #failureOf(error: unknown): unknown {
+    if (!(error instanceof RemudaError)) return error;
+    if (error.code === 'bmc-unreachable' || error.code === 'bmc-untrusted') return unreachable(this.where, error);
+    return streamRefusal(error) ?? new CommandFailure(exits.failed, reasonOf(error), { cause: error });
+  }
+}
+
+/** A stream that is refused throws with the beginning of the answer in its values. */
+const streamRefusal = (error: RemudaError): CommandFailure | undefined => {
+  const { answer } = error.values;
+  if (typeof answer !== 'string') return undefined;
+  try {
+    return refusal(problemJson.parse(JSON.parse(answer)));
+  } catch {
+    return undefined;
+  }
+};
+
+/** Lines of UTF-8, however the chunks are cut. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of chunks) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines.filter((line) => line !== '');
+  }
+  rest += decoder.decode();
+  if (rest !== '') yield rest;
+}

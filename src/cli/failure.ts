@@ -1,0 +1,57 @@
+/** How a command ends that did not succeed: one line what happened, one line what to do next, and the exit code. */
+import { RemudaError, reasonOf } from '../errors.ts';
+import type { Code } from '../errors.ts';
+
+/** 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon; 130 ended by the person (128 + SIGINT), as shells say it. */
+export const exits = { ok: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+export type Exit = (typeof exits)[keyof typeof exits];
+
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure';
+  readonly exit: Exit;
+  readonly next: string | undefined;
+  /** The daemon's own code, where it refused. */
+  readonly code: string | undefined;
+  constructor(exit: Exit, message: string, options: { next?: string | undefined; code?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.exit = exit;
+    this.next = options.next;
+    this.code = options.code;
+  }
+}
+export const usage = (message: string, next = 'see the command with --help'): CommandFailure =>
+  new CommandFailure(exits.usage, message, { next });
+
+const nextSteps: Partial<Record<Code, string>> = {
+  'host-not-found': 'see which hosts there are: remuda host list',
+  'claim-not-found': 'see which claims there are: remuda claim list',
+  'image-not-found': 'see which images there are: remuda image list',
+  'host-not-accepted': 'accept it first: remuda host accept HOST',
+  'state-conflict': 'see what the host does and waits for: remuda host show HOST',
+  'host-claimed': 'release the claim first (its disk is cleaned then): remuda host release HOST',
+  'host-exists': 'see which host has that name or MAC: remuda host list',
+  'claim-exists': 'choose another --id: an ID is never given twice',
+  'version-conflict': 'something else changed the host in this moment: ask again',
+  conflict: 'see what stands against it above, then ask again',
+  'disk-missing': 'see the disks of the hosts: remuda claim create … --dry-run; then name one by --disk serial=…',
+  'disk-ambiguous': 'see the disks of the hosts: remuda claim create … --dry-run; then name one by --disk serial=…',
+  'disk-too-small': 'choose a larger disk or a smaller image: remuda claim create … --dry-run shows the disks',
+  'image-invalid': 'bring the image in again: remuda image import FILE --name NAME',
+  'bmc-unreachable': 'check the BMC\u2019s address and that the daemon\u2019s machine reaches its network',
+  'bmc-untrusted': 'compare the certificate with the BMC\u2019s own page, then give it by --bmc-fingerprint',
+  'bmc-refused': 'check the user, the password and the rights on the BMC',
+  'bmc-ignored': 'look at the server: its BMC said yes and did nothing; remuda host timeline HOST shows what was tried',
+  'disk-full': 'make room on the daemon\u2019s disk: remuda image remove NAME',
+  'not-found': 'check the path: it is read by the daemon, on its own machine',
+  'bad-config': 'mend the configuration file and start again',
+  internal: 'the daemon\u2019s log says more: journalctl -u remuda',
+};
+/** What to do about a refusal of the daemon; undefined where the sentence says it all. */
+export const nextFor = (code: string): string | undefined => (Object.hasOwn(nextSteps, code) ? nextSteps[code as Code] : undefined);
+
+/** Any thrown thing as a failure of the command. */
+export const failureOf = (error: unknown): CommandFailure => {
+  if (error instanceof CommandFailure) return error;
+  const code = error instanceof RemudaError ? error.code : undefined;
+  return new CommandFailure(exits.failed, reasonOf(error), { cause: error, ...(code === undefined ? {} : { code, next: nextFor(code) }) });
+};

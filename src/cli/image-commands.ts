@@ -1,0 +1,82 @@
+/** `remuda image …`: what hosts run. */
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { imageDetailJson, imageJson, itemsOf, phoneHomeKinds, verifyJson } from '../api/types.ts';
+import type { ImportBody, ProgressJson } from '../api/types.ts';
+import { exits } from './failure.ts';
+import { renderImage, renderImages, renderVerify } from './image-view.ts';
+import { plainText, sizeText } from './human.ts';
+import { absolute } from './input.ts';
+import { ProgressBar } from './progress-bar.ts';
+import { does, leaf, segment } from './session.ts';
+import type { Context, Session } from './session.ts';
+
+const pathOf = (image: string | undefined): string => `/v1/images/${segment(image)}`;
+const shownBy =
+  (bar: ProgressBar, label: string) =>
+  ({ doneBytes, totalBytes }: ProgressJson): void =>
+    bar.show({ label, done: doneBytes, total: totalBytes, unit: 'bytes' });
+
+const importImage = async (context: Context, body: ImportBody): Promise<void> => {
+  const answer = await (async () => {
+    using bar = new ProgressBar(context.terminal);
+    return await context.client.work('/v1/images', { body, schema: imageJson, onProgress: shownBy(bar, `importing ${body.name}`) });
+  })();
+  context.show(
+    answer,
+    (image) => `${plainText(image.name)} is ${image.digest}, ${sizeText(image.sizeBytes)} (${sizeText(image.storedBytes)} stored)\n`,
+  );
+};
+const verifyImage = async (context: Context, name: string | undefined): Promise<boolean> => {
+  const answer = await (async () => {
+    using bar = new ProgressBar(context.terminal);
+    const onProgress = shownBy(bar, `verifying ${name ?? ''}`);
+    return await context.client.work(`${pathOf(name)}/verify`, { body: {}, schema: verifyJson, onProgress });
+  })();
+  context.show(answer, renderVerify);
+  return answer.value.ok;
+};
+
+export const imageCommands = (session: Session, program: Command): void => {
+  const image = program.command('image').description('what hosts run');
+  const build = image
+    .command('build [args...]')
+    .description('build an image from a recipe: see `remuda image build --help`')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions();
+  build.action(async () => {
+    session.outcome.exit = await session.deps.local.buildImage(build.args);
+  });
+
+  const bring = leaf(
+    image,
+    'import <file>',
+    'bring a raw disk image (perhaps compressed) into the daemon\u2019s store; the daemon reads the file',
+  )
+    .requiredOption('--name <name>', 'what to call it')
+    .addOption(new Option('--phone-home <who>', 'who tells that the system is up').choices(phoneHomeKinds))
+    .option('--digest <sha256>', 'refuse any other image');
+  does<{ name: string; phoneHome?: ImportBody['phoneHome']; digest?: string }>(session, bring, (context, [file = ''], options) =>
+    importImage(context, {
+      path: absolute(file, context.terminal.cwd),
+      name: options.name,
+      ...(options.phoneHome === undefined ? {} : { phoneHome: options.phoneHome }),
+      ...(options.digest === undefined ? {} : { expectDigest: options.digest }),
+    }),
+  );
+  does(session, leaf(image, 'list', 'all images'), async (context) =>
+    context.show(await context.client.get('/v1/images', itemsOf(imageJson)), ({ items }, look) => renderImages(items, look)),
+  );
+  does(session, leaf(image, 'show <image>', 'one image, by name or digest'), async (context, [name]) =>
+    context.show(await context.client.get(pathOf(name), imageDetailJson), renderImage),
+  );
+  does(session, leaf(image, 'verify <image>', 'read every chunk back and compare its hash'), async (context, [name]) =>
+    (await verifyImage(context, name)) ? exits.ok : exits.failed,
+  );
+  does(session, leaf(image, 'remove <image>', 'take a name away, and the image with its last name'), async (context, [name]) => {
+    await context.client.delete(pathOf(name), z.undefined());
+    context.show({ raw: { removed: name }, value: name }, (value) => `${value ?? ''} is removed\n`);
+  });
+};

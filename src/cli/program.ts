@@ -1,0 +1,123 @@
+/** The command line as a whole: the tree of commands, what is said of a failure, and the exit code. */
+import { Argument, Command, CommanderError } from 'commander';
+import { z } from 'zod';
+import { hostJson, imageJson, itemsOf, leaseJson, statusJson } from '../api/types.ts';
+import { claimCommands } from './claim-commands.ts';
+import { renderLeases } from './claim-view.ts';
+import { whereText } from './client.ts';
+import { completionScript, shells } from './completion.ts';
+import type { Shell } from './completion.ts';
+import { diagnose, renderFindings } from './doctor.ts';
+import { CommandFailure, exits, failureOf } from './failure.ts';
+import { hostCommands } from './host-commands.ts';
+import { plainText } from './human.ts';
+import { imageCommands } from './image-commands.ts';
+import { does, leaf } from './session.ts';
+import type { CliDeps, Session } from './session.ts';
+import { styleFor } from './style.ts';
+
+const localCommands = (session: Session, program: Command): void => {
+  const { local, terminal } = session.deps;
+  const serve = program
+    .command('serve')
+    .description('run the daemon: DHCP, TFTP, HTTP boot, and the control of power')
+    .option('--config <file>', 'its configuration');
+  serve.action(async () => {
+    session.outcome.exit = await local.serve(serve.opts<{ config?: string }>());
+  });
+  const lab = program.command('lab [args...]').description('servers without metal: see `remuda lab --help`');
+  lab.helpOption(false).allowUnknownOption().passThroughOptions();
+  lab.action(async () => {
+    session.outcome.exit = await local.lab(lab.args);
+  });
+  program
+    .command('completion')
+    .description('completion for a shell: source <(remuda completion bash)')
+    .addArgument(new Argument('<shell>').choices(Object.keys(shells)))
+    .action((shell: Shell) => terminal.write(completionScript(program, shell)));
+};
+
+const otherCommands = (session: Session, program: Command): void => {
+  const lease = program.command('lease').description('addresses given by DHCP');
+  does(session, leaf(lease, 'list', 'all leases, and whose they are'), async (context) =>
+    context.show(await context.client.get('/v1/leases', itemsOf(leaseJson)), ({ items }, look) => renderLeases(items, look)),
+  );
+
+  does(session, leaf(program, 'doctor', 'look at what usually goes wrong'), async (context) => {
+    const { client } = context;
+    const status = (await client.get('/v1/status', statusJson)).value;
+    const hosts = (await client.get('/v1/hosts', itemsOf(hostJson))).value.items;
+    const images = (await client.get('/v1/images', itemsOf(imageJson))).value.items;
+    const findings = diagnose({ status, hosts, images, now: context.look().now });
+    context.show({ raw: { items: findings }, value: findings }, (value, { style }) => renderFindings(value, style));
+    return findings.some((finding) => finding.level === 'bad') ? exits.failed : exits.ok;
+  });
+
+  does(session, leaf(program, 'version', 'the versions of this command and of the daemon'), async (context) => {
+    let daemon: string | null = null;
+    try {
+      daemon = (await context.client.get('/v1/status', z.object({ version: z.string() }))).value.version;
+    } catch (error) {
+      // The command's own version is an answer also where no daemon runs.
+      if (!(error instanceof CommandFailure)) throw error;
+    }
+    const where = whereText(context.client.where);
+    context.show(
+      { raw: { command: context.version, daemon }, value: daemon },
+      (version) => `remuda ${context.version}\ndaemon ${version === null ? `does not answer at ${where}` : plainText(version)}\n`,
+    );
+  });
+};
+
+/** The whole tree, for parsing and for completion. */
+export const buildProgram = (session: Session): Command => {
+  const { terminal } = session.deps;
+  const program = new Command('remuda')
+    .description('Servers are changed, not patched: claim a host, name an image, and it runs it.')
+    .exitOverride()
+    .enablePositionalOptions()
+    .showHelpAfterError('(add --help for what can be said)')
+    .configureOutput({
+      writeOut: (text) => terminal.write(text),
+      writeErr: (text) => terminal.error(text),
+      getOutHelpWidth: () => terminal.columns,
+      getErrHelpWidth: () => terminal.columns,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  hostCommands(session, program);
+  claimCommands(session, program);
+  imageCommands(session, program);
+  otherCommands(session, program);
+  localCommands(session, program);
+  return program;
+};
+
+/** One line what happened, one line what to do next; with `--json` the same as a document. */
+const tell = (deps: CliDeps, failure: CommandFailure, asJson: boolean): void => {
+  const { terminal } = deps;
+  if (asJson) {
+    const { message, next, code } = failure;
+    terminal.error(`${JSON.stringify({ error: { code: code ?? null, detail: message, next: next ?? null } })}\n`);
+    return;
+  }
+  const style = styleFor({ isTty: terminal.errorIsTty, env: terminal.env });
+  terminal.error(`${style('bad', 'error:')} ${plainText(failure.message)}\n`);
+  if (failure.next !== undefined) terminal.error(`${style('bold', 'next:')}  ${plainText(failure.next)}\n`);
+};
+
+/** Runs one command line (without the program's own name) and resolves with the exit code; never throws. */
+export const runCli = async (argv: readonly string[], deps: CliDeps): Promise<number> => {
+  const session: Session = { deps, outcome: { exit: exits.ok } };
+  try {
+    await buildProgram(session).parseAsync([...argv], { from: 'user' });
+    return session.outcome.exit;
+  } catch (error) {
+    // Commander has said already what is wrong; help that was asked for is no error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exits.ok : exits.usage;
+    if (deps.world.signal.aborted) return exits.interrupted;
+    const failure = failureOf(error);
+    tell(deps, failure, argv.includes('--json'));
+    return failure.exit;
+  }
+};
