@@ -1,5 +1,5 @@
 /** What the laboratory needs beyond the world: processes it owns, and lines over a Unix socket (QMP). */
-import type { Ipv4 } from '../wire/address.ts';
+import type { Ipv4, Mac } from '../wire/address.ts';
 import type { Listener, World } from './world.ts';
 
 /** Where a stream of a process goes; the file is appended to. */
@@ -75,7 +75,18 @@ export interface Streams {
   forward(options: { readonly address: Ipv4; readonly port: number; readonly socket: string }): Promise<Listener>;
 }
 
+export interface FrameSocket {
+  /** Sends a whole IPv6 packet to a hardware address; throws `internal`. */
+  send(packet: Uint8Array, to: Mac): void;
+  close(): void;
+}
+export interface Frames {
+  /** On one interface of this network namespace; throws `not-found` where there is no such interface. */
+  openIpv6(interfaceName: string): FrameSocket;
+}
+
 export interface LabWorld extends World {
   readonly processes: Processes;
   readonly streams: Streams;
+  readonly frames: Frames;
 }

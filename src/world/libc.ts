@@ -17,6 +17,7 @@ export const linux = {
   SOL_UDP: 17,
   UDP_SEGMENT: 103,
   ETH_P_IP: 0x0800,
+  ETH_P_IPV6: 0x86dd,
   POSIX_FADV_WILLNEED: 3,
   EAGAIN: 11,
 } as const;
@@ -116,19 +117,25 @@ export const boundSocket = (
 /** 0 where there is no such interface. */
 export const interfaceIndex = (name: string): number => calls().interfaceIndex(name);
 
-/** struct sockaddr_ll (packet(7)) for IPv4 to one hardware address. */
-const linkAddress = (index: number, hardware: Uint8Array): Uint8Array => {
+interface LinkPeer {
+  readonly index: number;
+  readonly hardware: Uint8Array;
+  /** The EtherType; default IPv4. */
+  readonly protocol?: number;
+}
+/** struct sockaddr_ll (packet(7)) of one hardware address. */
+const linkAddress = ({ index, hardware, protocol = linux.ETH_P_IP }: LinkPeer): Uint8Array => {
   const bytes = Buffer.alloc(20);
   bytes.writeUInt16LE(linux.AF_PACKET, 0);
-  bytes.writeUInt16BE(linux.ETH_P_IP, 2);
+  bytes.writeUInt16BE(protocol, 2);
   bytes.writeInt32LE(index, 4);
   bytes[11] = hardware.length;
   bytes.set(hardware, 12);
   return bytes;
 };
 /** Sends a whole IP packet to a hardware address, through an AF_PACKET socket of type SOCK_DGRAM; throws SystemError. */
-export const sendLink = (fd: number, packet: Uint8Array, to: { readonly index: number; readonly hardware: Uint8Array }): void => {
-  checked('sendto', calls().sendto(fd, packet, packet.length, 0, linkAddress(to.index, to.hardware), 20));
+export const sendLink = (fd: number, packet: Uint8Array, to: LinkPeer): void => {
+  checked('sendto', calls().sendto(fd, packet, packet.length, 0, linkAddress(to), 20));
 };
 
 /** Moves up to `count` bytes of a file into a socket; how many went, 0 where the socket takes no more now. Throws SystemError. */

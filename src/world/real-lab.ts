@@ -1,5 +1,6 @@
 /** The real world of the laboratory: the real one, with processes and streams. */
 import { env as processEnv } from 'node:process';
+import { realFrames } from './frames.ts';
 import type { LabWorld } from './lab-world.ts';
 import { realProcesses } from './processes.ts';
 import { realWorld } from './real.ts';
@@ -16,4 +17,5 @@ export const realLabWorld = (options: RealLabWorldOptions): LabWorld => ({
   ...realWorld(options),
   processes: realProcesses(options.signal, options.env ?? processEnv),
   streams: realStreams(options.signal),
+  frames: realFrames(options.signal),
 });
