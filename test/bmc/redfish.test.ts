@@ -1,0 +1,266 @@
+/** The Redfish driver against the virtual BMC: the suite of all drivers, and what is Redfish's own. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { RemudaError } from '../../src/errors.ts';
+import type { Code } from '../../src/errors.ts';
+import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
+import type { HttpCall, HttpReply, Route } from '../../src/world/world.ts';
+import { bmcCompliance } from '../compliance/bmc.ts';
+import { bench, bmcUser } from './bench.ts';
+
+bmcCompliance('redfish', async (quirks = {}) => {
+  const { driver, machine, quirks: live, bmc, openSessions, log } = await bench({ quirks });
+  const logged = (): string => JSON.stringify(log);
+  return { driver, machine, quirks: live, commands: bmc.commands, openSessions, logged, password: bmcUser.password };
+});
+
+const fails = async (promise: Promise<unknown>, code: Code): Promise<RemudaError> => {
+  const error = await promise.then(
+    () => assert.fail(`expected ${code}`),
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof RemudaError, String(error));
+  assert.equal(error.code, code, error.message);
+  return error;
+};
+const patches = (calls: readonly HttpCall[]): readonly (string | undefined)[] =>
+  calls.filter(({ method }) => method === 'PATCH').map(({ headers }) => headers?.['if-match']);
+
+describe('the boot override and its ETags', () => {
+  const etagTable: readonly (readonly [string, Partial<BmcQuirks>, readonly (RegExp | undefined)[]])[] = [
+    ['a strong ETag is sent as it is', {}, [/^"[0-9a-f]{8}"$/]],
+    ['a BMC that requires If-Match gets it', { requiresIfMatch428: true }, [/^"[0-9a-f]{8}"$/]],
+    ['a weak ETag refused is sent strong', { weakEtag412: true }, [/^W\/"/, /^"[0-9a-f]{8}"$/]],
+    ['an empty ETag is not echoed', { emptyEtag: true }, [undefined]],
+    ['an empty ETag where one is required: *', { emptyEtag: true, requiresIfMatch428: true }, [undefined, /^\*$/]],
+  ];
+  for (const [name, quirks, expected] of etagTable)
+    test(name, async () => {
+      const { driver, calls } = await bench({ quirks });
+      assert.equal((await driver.bootOnceFromNetwork('uefi')).settled, true);
+      const sent = patches(calls);
+      assert.equal(sent.length, expected.length, JSON.stringify(sent));
+      for (const [at, pattern] of expected.entries()) {
+        if (pattern === undefined) assert.equal(sent[at], undefined);
+        else assert.match(sent[at] ?? '', pattern);
+      }
+    });
+
+  test('no request asks for compression, which makes ETags weak', async () => {
+    const { driver, calls } = await bench();
+    await driver.bootOnceFromNetwork('uefi');
+    assert.ok(calls.length > 3);
+    for (const { headers } of calls) assert.ok(!Object.keys(headers ?? {}).some((name) => name.toLowerCase() === 'accept-encoding'));
+  });
+  test('the settings resource is changed where the BMC has its boot there', async () => {
+    const { driver, calls, machine } = await bench({ quirks: { bootInSettings: true, requiresIfMatch428: true } });
+    assert.equal((await driver.bootOnceFromNetwork('uefi')).settled, true);
+    assert.deepEqual(
+      calls.filter(({ method }) => method === 'PATCH').map(({ url }) => url),
+      ['https://10.0.0.9/redfish/v1/Systems/1/Settings'],
+    );
+    await driver.setPower('on');
+    assert.deepEqual(machine.boots, ['network']);
+  });
+  test('no mode is sent to a BMC that has none', async () => {
+    const { driver, bmc } = await bench({ quirks: { noBootMode: true } });
+    assert.equal((await driver.bootOnceFromNetwork('uefi')).settled, true);
+    assert.deepEqual(
+      bmc.commands.map(({ what }) => what),
+      ['Boot Pxe Once'],
+    );
+  });
+  test('a BIOS host is asked in Legacy mode', async () => {
+    const { driver, bmc } = await bench({ firmware: 'bios' });
+    assert.equal((await driver.bootOnceFromNetwork('bios')).settled, true);
+    assert.deepEqual(
+      bmc.commands.map(({ what }) => what),
+      ['Boot Pxe Once Legacy'],
+    );
+  });
+  test('an override that never ends is shown as still there', async () => {
+    const { driver, machine } = await bench({ quirks: { bootOnceStays: true } });
+    await driver.bootOnceFromNetwork('uefi');
+    for (const power of ['on', 'off', 'on'] as const) await driver.setPower(power);
+    assert.deepEqual(machine.boots, ['network', 'network']);
+  });
+});
+
+describe('sessions', () => {
+  test('a BMC without a session service gets basic, and the log says so', async () => {
+    const { driver, log, calls } = await bench({ quirks: { noSessionService: true } });
+    assert.equal((await driver.setPower('on')).settled, true);
+    assert.ok(log.some(({ message, level }) => level === 'info' && message.includes('HTTP basic')));
+    assert.ok(!calls.some(({ method, url }) => method === 'POST' && url.endsWith('/Sessions')));
+    assert.ok(!JSON.stringify(log).includes(Buffer.from(`${bmcUser.username}:${bmcUser.password}`).toString('base64')));
+  });
+  test('full session slots are told in the words of the BMC, and not evaded by basic', async () => {
+    const { driver, calls } = await bench({ quirks: { sessionsFull: true } });
+    assert.match((await fails(driver.readPower(), 'bmc-unreachable')).message, /sessions is exceeded/);
+    assert.ok(!calls.some(({ headers }) => headers?.['authorization'] !== undefined));
+  });
+  test('a session that expired is opened anew', async () => {
+    const { driver, clock, calls, openSessions } = await bench();
+    await driver.readPower();
+    await clock.sleep(31 * 60_000);
+    assert.equal(await driver.readPower(), 'off');
+    assert.equal(calls.filter(({ method }) => method === 'POST').length, 2);
+    assert.equal(await openSessions(), 1);
+  });
+  test('the BMC keeps eight sessions and refuses the ninth', async () => {
+    const { driverFor } = await bench();
+    const drivers = Array.from({ length: 9 }, () => driverFor({}));
+    for (const driver of drivers.slice(0, 8)) await driver.readPower();
+    await fails(drivers[8]?.readPower() ?? Promise.resolve(), 'bmc-unreachable');
+    await drivers[0]?.close();
+    assert.equal(await drivers[8]?.readPower(), 'off');
+  });
+  test('ExtendedInfo as one object is read all the same', async () => {
+    const { driver } = await bench({ quirks: { extendedInfoObject: true, unavailable503: 9 } });
+    assert.match((await fails(driver.readPower(), 'bmc-unreachable')).message, /Retry in 9 seconds/);
+  });
+});
+
+describe('the address', () => {
+  const table: readonly (readonly [string, Parameters<Awaited<ReturnType<typeof bench>>['driverFor']>[0], Code])[] = [
+    ['another certificate', { fingerprint: 'ab'.repeat(32) }, 'bmc-untrusted'],
+    ['plain http over the network', { url: 'http://10.0.0.9' }, 'bmc-untrusted'],
+    ['plain http to a name that only looks like loopback', { url: 'http://127.0.0.1.example' }, 'bmc-untrusted'],
+    ['a password in the URL', { url: 'https://admin:secret@10.0.0.9' }, 'bad-config'],
+    ['no URL', { url: '10.0.0.9' }, 'bad-config'],
+    ['another scheme', { url: 'ftp://10.0.0.9' }, 'bad-config'],
+    ['nobody there', { url: 'https://10.0.0.8' }, 'bmc-unreachable'],
+    ['a system that is not there', { system: '7' }, 'bad-config'],
+    ['a wrong user', { username: 'root' }, 'bmc-refused'],
+  ];
+  for (const [name, address, code] of table)
+    test(`${name}: ${code}`, async () => {
+      const { driverFor, log } = await bench();
+      const error = await fails(driverFor(address).readPower(), code);
+      assert.ok(!`${error.message}${JSON.stringify(error.values)}${JSON.stringify(log)}`.includes(bmcUser.password));
+      assert.ok(!error.message.includes('secret'));
+    });
+  test('nothing is sent in clear', async () => {
+    const { driverFor, calls } = await bench();
+    await fails(driverFor({ url: 'http://10.0.0.9' }).readPower(), 'bmc-untrusted');
+    assert.equal(calls.length, 0);
+  });
+  test('a system by its id or its link', async () => {
+    const { driverFor } = await bench();
+    assert.equal(await driverFor({ system: '1' }).readPower(), 'off');
+    assert.equal(await driverFor({ system: '/redfish/v1/Systems/1' }).readPower(), 'off');
+  });
+});
+
+/** A BMC that is nothing but fixed answers, for what the virtual BMC is too correct to say. */
+const canned = (answers: Readonly<Record<string, unknown>>): readonly Route[] =>
+  Object.entries(answers).map(([key, body]) => {
+    const [method = 'GET', path = '/'] = key.split(' ');
+    const reply = (body as { readonly reply?: HttpReply }).reply ?? { status: 200, body: JSON.stringify(body) };
+    return { method: method as Route['method'], path, handle: async () => reply };
+  });
+const oneSystem = (system: unknown): Readonly<Record<string, unknown>> => ({
+  'GET /redfish/v1/': { Systems: { '@odata.id': '/s' } },
+  'GET /s': { Members: [{ '@odata.id': '/s/a' }] },
+  'GET /s/a': system,
+});
+
+describe('BMCs that are not by the book', () => {
+  test('links that name another host stay on the BMC', async () => {
+    const routes = canned({
+      'GET /redfish/v1/': { Systems: { '@odata.id': 'https://10.9.9.9/s' } },
+      'GET /s': { Members: [{ '@odata.id': '//10.9.9.9/s/a' }] },
+      'GET /s/a': { PowerState: 'On' },
+    });
+    const { driver, calls } = await bench({ routes });
+    assert.equal(await driver.readPower(), 'on');
+    for (const { url } of calls) assert.ok(url.startsWith('https://10.0.0.9/'), url);
+  });
+  test('wrong types count as absent', async () => {
+    const system = { PowerState: 7, UUID: null, SerialNumber: '', Manufacturer: ['x'], Boot: 'no', Actions: [], Links: { ManagedBy: 'x' } };
+    const { driver } = await bench({ routes: canned(oneSystem(system)) });
+    assert.deepEqual(await driver.identify(), { macs: [], power: 'unknown' });
+  });
+  test('ports without an address are no ports, and Dell shows its SKU', async () => {
+    const routes = canned({
+      ...oneSystem({ Manufacturer: 'Dell Inc.', SerialNumber: 'CN747', SKU: 'ABC1234', EthernetInterfaces: { '@odata.id': '/e' } }),
+      'GET /e': { Members: ['/e/1', '/e/2', '/e/3'].map((link) => ({ '@odata.id': link })) },
+      'GET /e/1': { MACAddress: '' },
+      'GET /e/2': { MACAddress: '52-54-00-AA-BB-CC', PermanentMACAddress: null },
+    });
+    const { driver } = await bench({ routes });
+    const { serial, macs } = await driver.identify();
+    assert.deepEqual([serial, macs], ['ABC1234', ['52:54:00:aa:bb:cc']]);
+  });
+  test('several systems must be told apart', async () => {
+    const routes = canned({
+      'GET /redfish/v1/': { Systems: { '@odata.id': '/s' } },
+      'GET /s': { Members: [{ '@odata.id': '/s/a' }, { '@odata.id': '/s/b' }] },
+      'GET /s/b': { PowerState: 'On' },
+    });
+    const { driver, driverFor } = await bench({ routes });
+    assert.deepEqual((await fails(driver.readPower(), 'bad-config')).values['systems'], ['a', 'b']);
+    assert.equal(await driverFor({ system: 'b' }).readPower(), 'on');
+  });
+  test('only a reset type that is permitted is sent', async () => {
+    const action = { target: '/reset', 'ResetType@Redfish.AllowableValues': ['GracefulShutdown', 'ForceRestart'] };
+    const system = { PowerState: 'On', Actions: { '#ComputerSystem.Reset': action } };
+    const { driver, calls } = await bench({ routes: canned(oneSystem(system)) });
+    assert.match((await fails(driver.setPower('off'), 'bmc-refused')).message, /permits no ForceOff, only: GracefulShutdown, ForceRestart/);
+    assert.ok(!calls.some(({ method }) => method === 'POST'));
+  });
+  test('the permitted types may stand in ActionInfo', async () => {
+    const system = { PowerState: 'Off', Actions: { '#ComputerSystem.Reset': { target: '/reset', '@Redfish.ActionInfo': '/info' } } };
+    const info = { Parameters: [{ Name: 'ResetType', AllowableValues: ['ForceOn', 'ForceOff'] }] };
+    const routes = canned({ ...oneSystem(system), 'GET /info': info, 'POST /reset': {} });
+    const { driver, calls } = await bench({ routes });
+    assert.deepEqual((await driver.setPower('on')).observed, 'off');
+    assert.equal(calls.find(({ method }) => method === 'POST')?.body, '{"ResetType":"ForceOn"}');
+  });
+  test('a host that is powering on gets no second command', async () => {
+    const system = { PowerState: 'PoweringOn', Actions: { '#ComputerSystem.Reset': { target: '/reset' } } };
+    const { driver, calls } = await bench({ routes: canned(oneSystem(system)) });
+    assert.deepEqual(await driver.setPower('on'), { asked: 'on', observed: 'unknown', settled: false, note: 'the host is powering on' });
+    assert.ok(!calls.some(({ method }) => method === 'POST'));
+  });
+  test('a BMC that repeats the password gets it struck out', async () => {
+    const reply = { status: 400, body: JSON.stringify({ error: { message: `bad value ${bmcUser.password}\u001b[31m` } }) };
+    const routes = canned({
+      'GET /redfish/v1/': { Systems: { '@odata.id': '/s' }, Links: { Sessions: { '@odata.id': '/sessions' } } },
+      'POST /sessions': { reply },
+      'GET /s': { reply },
+    });
+    const { driver } = await bench({ routes });
+    const { message } = await fails(driver.readPower(), 'bmc-refused');
+    assert.match(message, /bad value …/);
+    assert.ok(!message.includes('\u001b'));
+  });
+  test('a web page is no Redfish service', async () => {
+    const { driver } = await bench({ routes: canned({ 'GET /redfish/v1/': { reply: { status: 200, body: '<html>' } } }) });
+    assert.match((await fails(driver.readPower(), 'bmc-unreachable')).message, /no Redfish service/);
+  });
+  test('the reading after a command may fail without hiding that the command was taken', async () => {
+    let reads = 0;
+    const system: Route = {
+      method: 'GET',
+      path: '/s/a',
+      handle: async () => {
+        reads += 1;
+        return reads > 1
+          ? { status: 503 }
+          : { status: 200, body: JSON.stringify({ PowerState: 'Off', Actions: { '#ComputerSystem.Reset': { target: '/reset' } } }) };
+      },
+    };
+    const routes = [...canned(oneSystem({})).filter(({ path }) => path !== '/s/a'), system, ...canned({ 'POST /reset': {} })];
+    const { driver } = await bench({ routes });
+    const outcome = await driver.setPower('on');
+    assert.deepEqual([outcome.observed, outcome.settled], ['unknown', false]);
+    assert.match(outcome.note ?? '', /took the command, then: .*503/);
+  });
+  test('an unchanged override that is refused with 400 is settled, as it stands', async () => {
+    const Boot = { BootSourceOverrideTarget: 'Pxe', BootSourceOverrideEnabled: 'Once', BootSourceOverrideMode: 'UEFI' };
+    const routes = canned({ ...oneSystem({ '@odata.id': '/s/a', Boot }), 'PATCH /s/a': { reply: { status: 400 } } });
+    const { driver } = await bench({ routes });
+    assert.equal((await driver.bootOnceFromNetwork('uefi')).settled, true);
+  });
+});
