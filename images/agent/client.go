@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -84,7 +85,7 @@ func (c *client) once(ctx context.Context, path string, timeout time.Duration, b
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return err
+		return withoutAddress(err)
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
@@ -112,6 +113,16 @@ func readAnswer(path string, status int, content []byte, out any) error {
 		return fmt.Errorf("the answer to %s is not readable: %w", path, err)
 	}
 	return nil
+}
+
+// withoutAddress drops the address which net/http puts in front of an error:
+// the console line has said what was asked.
+func withoutAddress(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
 }
 
 // passing tells a trouble that goes away by itself from a refusal.

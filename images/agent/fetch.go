@@ -143,7 +143,7 @@ func (f *fetcher) get(ctx context.Context, name string, buffer []byte) (int, err
 	}
 	response, err := f.http.Do(request)
 	if err != nil {
-		return 0, err
+		return 0, withoutAddress(err)
 	}
 	defer response.Body.Close()
 	switch {

@@ -1,17 +1,17 @@
 // The image recipes: what they promise about size and sameness.
-import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { promisify } from 'node:util'
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 
-const run = promisify(execFile)
-const images = join(import.meta.dirname, '../../images')
-const minute = 60_000
+const run = promisify(execFile);
+const images = join(import.meta.dirname, '../../images');
+const minute = 60_000;
 
 /** Tools that the recipes need; without one of them (a laptop, say) the tests that build are skipped. */
 const tools = [
@@ -23,84 +23,84 @@ const tools = [
   '/usr/bin/grub-mkimage',
   '/usr/lib/grub/i386-pc/boot.img',
   '/usr/lib/grub/x86_64-efi/fat.mod',
-]
-const missing = tools.filter((tool) => !existsSync(tool) && !existsSync(tool.replace('/usr', '')))
-const skip = missing.length > 0 && `missing: ${missing.join(', ')}`
+];
+const missing = tools.filter((tool) => !existsSync(tool) && !existsSync(tool.replace('/usr', '')));
+const skip = missing.length > 0 && `missing: ${missing.join(', ')}`;
 
-let temp: string
+let temp: string;
 before(async () => {
-  temp = await mkdtemp(join(tmpdir(), 'remuda-images-'))
-})
-after(() => rm(temp, { recursive: true, force: true }))
+  temp = await mkdtemp(join(tmpdir(), 'remuda-images-'));
+});
+after(() => rm(temp, { recursive: true, force: true }));
 
 /** Runs build.sh and returns the directory that it names on its last line. */
 async function build(...words: string[]): Promise<string> {
-  const { stdout } = await run(join(images, 'build.sh'), words, { timeout: 5 * minute })
-  return stdout.trimEnd().split('\n').at(-1) ?? ''
+  const { stdout } = await run(join(images, 'build.sh'), words, { timeout: 5 * minute });
+  return stdout.trimEnd().split('\n').at(-1) ?? '';
 }
 
 async function sha256(path: string): Promise<string> {
   return createHash('sha256')
     .update(await readFile(path))
-    .digest('hex')
+    .digest('hex');
 }
 
 async function buildTiny(name: string, ...words: string[]): Promise<string> {
-  const path = join(temp, name)
-  await run(join(images, 'tiny/build.sh'), [path, ...words], { timeout: 5 * minute })
-  return path
+  const path = join(temp, name);
+  await run(join(images, 'tiny/build.sh'), [path, ...words], { timeout: 5 * minute });
+  return path;
 }
 
 test('the agent passes its own tests', { timeout: 5 * minute }, async () => {
-  const path = `${process.env['PATH']}:/usr/local/go/bin`
-  await run('go', ['vet', './...'], { cwd: join(images, 'agent'), env: { ...process.env, PATH: path } })
-  await run('go', ['test', './...'], { cwd: join(images, 'agent'), env: { ...process.env, PATH: path } })
-})
+  const path = `${process.env['PATH']}:/usr/local/go/bin`;
+  await run('go', ['vet', './...'], { cwd: join(images, 'agent'), env: { ...process.env, PATH: path } });
+  await run('go', ['test', './...'], { cwd: join(images, 'agent'), env: { ...process.env, PATH: path } });
+});
 
 test('the ramdisk is small and described by its own digests', { skip, timeout: 6 * minute }, async () => {
-  const result = await build('ramdisk')
-  const description = JSON.parse(await readFile(join(result, 'ramdisk.json'), 'utf8'))
-  const [kernel, initrd] = [join(result, 'vmlinuz'), join(result, 'initrd.zst')]
-  assert.deepEqual(description.vmlinuz, { sha256: await sha256(kernel), sizeBytes: (await stat(kernel)).size })
-  assert.deepEqual(description.initrd, { sha256: await sha256(initrd), sizeBytes: (await stat(initrd)).size })
-  assert.ok(description.initrd.sizeBytes <= 8_000_000, `initrd ${description.initrd.sizeBytes}`)
-  assert.ok(description.initrd.sizeBytes + description.vmlinuz.sizeBytes <= 25_000_000)
-  assert.match(description.kernelVersion, /^\d+\.\d+/)
-})
+  const result = await build('ramdisk');
+  const description = JSON.parse(await readFile(join(result, 'ramdisk.json'), 'utf8'));
+  const [kernel, initrd] = [join(result, 'vmlinuz'), join(result, 'initrd.zst')];
+  assert.deepEqual(description.vmlinuz, { sha256: await sha256(kernel), sizeBytes: (await stat(kernel)).size });
+  assert.deepEqual(description.initrd, { sha256: await sha256(initrd), sizeBytes: (await stat(initrd)).size });
+  assert.ok(description.initrd.sizeBytes <= 8_000_000, `initrd ${description.initrd.sizeBytes}`);
+  assert.ok(description.initrd.sizeBytes + description.vmlinuz.sizeBytes <= 25_000_000);
+  assert.match(description.kernelVersion, /^\d+\.\d+/);
+});
 
 test('two builds of the tiny image are the same, another release is not', { skip, timeout: 10 * minute }, async () => {
-  const first = await buildTiny('first.raw')
-  const second = await buildTiny('second.raw')
-  const other = await buildTiny('other.raw', '--release', 'two')
-  assert.equal(await sha256(second), await sha256(first))
-  assert.notEqual(await sha256(other), await sha256(first))
-  const { size } = await stat(first)
-  assert.ok(size <= 24_200_000, `tiny ${size}`)
-  assert.equal(size % 512, 0)
-})
+  const first = await buildTiny('first.raw');
+  const second = await buildTiny('second.raw');
+  const other = await buildTiny('other.raw', '--release', 'two');
+  assert.equal(await sha256(second), await sha256(first));
+  assert.notEqual(await sha256(other), await sha256(first));
+  const { size } = await stat(first);
+  assert.ok(size <= 24_200_000, `tiny ${size}`);
+  assert.equal(size % 512, 0);
+});
 
 test('the tiny image has a boot record and the CIDATA partition', { skip, timeout: 5 * minute }, async () => {
-  const image = await readFile(join(await build('tiny'), 'tiny.raw'))
-  assert.equal(image.readUInt16LE(510), 0xaa55) // UEFI 2.10 §5.2.1
-  assert.equal(image.toString('latin1', 512, 520), 'EFI PART') // §5.3.2
-  const entry = image.subarray(1024 + 2 * 128, 1024 + 3 * 128)
-  assert.equal(entry.toString('utf16le', 56, 128).replace(/\0+$/, ''), 'CIDATA')
-  const start = Number(entry.readBigUInt64LE(32)) * 512
-  const length = (Number(entry.readBigUInt64LE(40)) + 1) * 512 - start
-  assert.equal(length, 2 << 20)
-  assert.equal(image.toString('latin1', start + 43, start + 49), 'CIDATA') // the FAT's own label
-})
+  const image = await readFile(join(await build('tiny'), 'tiny.raw'));
+  assert.equal(image.readUInt16LE(510), 0xaa55); // UEFI 2.10 §5.2.1
+  assert.equal(image.toString('latin1', 512, 520), 'EFI PART'); // §5.3.2
+  const entry = image.subarray(1024 + 2 * 128, 1024 + 3 * 128);
+  assert.equal(entry.toString('utf16le', 56, 128).replace(/\0+$/, ''), 'CIDATA');
+  const start = Number(entry.readBigUInt64LE(32)) * 512;
+  const length = (Number(entry.readBigUInt64LE(40)) + 1) * 512 - start;
+  assert.equal(length, 2 << 20);
+  assert.equal(image.toString('latin1', start + 43, start + 49), 'CIDATA'); // the FAT's own label
+});
 
 test('a second call finds the result in the cache', { skip, timeout: 5 * minute }, async () => {
-  const result = await build('tiny')
-  const started = performance.now()
-  assert.equal(await build('tiny'), result)
-  const seconds = (performance.now() - started) / 1000
-  assert.ok(seconds < 2, `${seconds} s`) // 0.1 s on an idle machine
-  assert.notEqual(await build('tiny', '--release', 'two'), result)
-})
+  const result = await build('tiny');
+  const started = performance.now();
+  assert.equal(await build('tiny'), result);
+  const seconds = (performance.now() - started) / 1000;
+  assert.ok(seconds < 2, `${seconds} s`); // 0.1 s on an idle machine
+  assert.notEqual(await build('tiny', '--release', 'two'), result);
+});
 
 test('a release name that is none is refused', { skip }, async () => {
-  await assert.rejects(build('tiny', '--release', 'a b'), /release name/)
-  await assert.rejects(build('nothing'), /usage/)
-})
+  await assert.rejects(build('tiny', '--release', 'a b'), /release name/);
+  await assert.rejects(build('nothing'), /usage/);
+});
