@@ -10,7 +10,7 @@ import { DecodeError } from '../../src/wire/reader.ts';
 const { decode, encode } = codec;
 const refused = (path: string, offset: number) => (error: unknown) =>
   error instanceof DecodeError && error.path === path && error.offset === offset;
-const bytes = (most = 64) => fc.uint8Array({ maxLength: most });
+const bytes = (most = 64) => fc.uint8Array({ maxLength: most, size: 'max' });
 const latin1 = bytes(20).map((array) => Buffer.from(array).toString('latin1'));
 const address = fc.nat(0xffffffff).map(ipv4From);
 const mac = fc
