@@ -12,7 +12,8 @@ import type { Limits } from '../limits.ts';
 import { parseIpv4 } from '../wire/address.ts';
 import { Gone, openBody, sendFile, sendStream } from './http-body.ts';
 import { boundSocket, linux } from './libc.ts';
-import { allowedMethods, problem, problemOf, problemReply, rawProblem } from './http-problem.ts';
+import { allowedMethods, problem, problemOf } from './http-problem.ts';
+import { problemReply, rawProblem } from './http-refusal.ts';
 import type { FileBody, HttpListen, HttpReply, HttpRequest, Listener, Log, Method, Route } from './world.ts';
 
 export type HttpLimits = Pick<Limits, 'httpBodyBytes' | 'httpHeaderTimeoutMs' | 'httpRequestTimeoutMs' | 'httpConnectionsMax'>;

@@ -1,4 +1,4 @@
-// The image recipes: what they promise about size and sameness.
+/** The image recipes: what they promise about size and sameness. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
