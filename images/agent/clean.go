@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	cleanStep    = 64 << 20 // zeroed between two looks at the grant
+	zeroStep     = 64 << 20 // zeroed between two looks at the grant
 	wholeLimit   = 4 << 30  // up to here the whole disk is read back
 	edgeBytes    = 64 << 20 // read back at each end of a larger one
 	sampleCount  = 1024
@@ -42,19 +42,27 @@ func (a *agent) clean(ctx context.Context, j *job) (report, error) {
 }
 
 func (r *runner) zero(ctx context.Context, disk target) error {
-	for offset := int64(0); offset < r.job.Disk.SizeBytes; {
+	if err := r.zeroRange(ctx, disk, 0, r.job.Disk.SizeBytes); err != nil {
+		return err
+	}
+	if err := disk.Settle(); err != nil {
+		return r.writeError(0, err)
+	}
+	return nil
+}
+
+// zeroRange zeroes in steps, each under the grant.
+func (r *runner) zeroRange(ctx context.Context, disk target, offset, length int64) error {
+	for end := offset + length; offset < end; {
 		if err := r.grant.await(ctx); err != nil {
 			return err
 		}
-		n := min(cleanStep, r.job.Disk.SizeBytes-offset)
+		n := min(zeroStep, end-offset)
 		if err := disk.Zero(offset, n); err != nil {
 			return r.writeError(offset, err)
 		}
 		offset += n
-		r.done.Store(offset)
-	}
-	if err := disk.Settle(); err != nil {
-		return r.writeError(0, err)
+		r.done.Add(n)
 	}
 	return nil
 }

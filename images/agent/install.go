@@ -169,16 +169,13 @@ func (w *installation) put(ctx context.Context, index int, buffers buffers) erro
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.Zero {
+		return w.zeroRange(ctx, w.disk, w.offsets[index], c.SizeBytes)
+	}
 	if err := w.grant.await(ctx); err != nil {
 		return err
 	}
-	var err error
-	if c.Zero {
-		err = w.disk.Zero(w.offsets[index], c.SizeBytes)
-	} else {
-		_, err = w.disk.WriteAt(raw, w.offsets[index])
-	}
-	if err != nil {
+	if _, err := w.disk.WriteAt(raw, w.offsets[index]); err != nil {
 		return w.writeError(w.offsets[index], err)
 	}
 	w.done.Add(c.SizeBytes)
