@@ -3,7 +3,8 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { imageDetailJson, imageJson, itemsOf, phoneHomeKinds, verifyJson } from '../api/types.ts';
-import type { ImportBody, ProgressJson } from '../api/types.ts';
+import type { ImageJson, ImportBody, ProgressJson } from '../api/types.ts';
+import type { Answer } from './client.ts';
 import { exits } from './failure.ts';
 import { renderImage, renderImages, renderVerify } from './image-view.ts';
 import { plainText, sizeText } from './human.ts';
@@ -18,16 +19,13 @@ const shownBy =
   ({ doneBytes, totalBytes }: ProgressJson): void =>
     bar.show({ label, done: doneBytes, total: totalBytes, unit: 'bytes' });
 
-const importImage = async (context: Context, body: ImportBody): Promise<void> => {
-  const answer = await (async () => {
-    using bar = new ProgressBar(context.terminal);
-    return await context.client.work('/v1/images', { body, schema: imageJson, onProgress: shownBy(bar, `importing ${body.name}`) });
-  })();
-  context.show(
-    answer,
-    (image) => `${plainText(image.name)} is ${image.digest}, ${sizeText(image.sizeBytes)} (${sizeText(image.storedBytes)} stored)\n`,
-  );
+/** Brings a file of the daemon's machine into its store, with a bar. */
+const bring = async (context: Context, body: ImportBody): Promise<Answer<ImageJson>> => {
+  using bar = new ProgressBar(context.terminal);
+  return await context.client.work('/v1/images', { body, schema: imageJson, onProgress: shownBy(bar, `importing ${body.name}`) });
 };
+const renderBrought = (image: ImageJson): string =>
+  `${plainText(image.name)} is ${image.digest}, ${sizeText(image.sizeBytes)} (${sizeText(image.storedBytes)} stored)\n`;
 const verifyImage = async (context: Context, name: string | undefined): Promise<boolean> => {
   const answer = await (async () => {
     using bar = new ProgressBar(context.terminal);
@@ -40,17 +38,20 @@ const verifyImage = async (context: Context, name: string | undefined): Promise<
 
 export const imageCommands = (session: Session, program: Command): void => {
   const image = program.command('image').description('what hosts run');
-  const build = image
-    .command('build [args...]')
-    .description('build an image from a recipe: see `remuda image build --help`')
-    .helpOption(false)
-    .allowUnknownOption()
-    .passThroughOptions();
-  build.action(async () => {
-    session.outcome.exit = await session.deps.local.buildImage(build.args);
+  const build = leaf(image, 'build <recipe>', 'build an image from a recipe of images/ and bring it into the daemon\u2019s store')
+    .option('--name <name>', 'what to call it; else the recipe\u2019s name')
+    .option('--release <name>', 'told apart in the running system');
+  does<{ name?: string; release?: string }>(session, build, async (context, [recipe = ''], options) => {
+    const value = await session.deps.local.buildImage({
+      recipe,
+      ...options,
+      onLine: (line) => context.terminal.error(`${plainText(line)}\n`),
+      bring: async (body) => (await bring(context, body)).value,
+    });
+    context.show({ raw: value, value }, renderBrought);
   });
 
-  const bring = leaf(
+  const fromFile = leaf(
     image,
     'import <file>',
     'bring a raw disk image (perhaps compressed) into the daemon\u2019s store; the daemon reads the file',
@@ -58,14 +59,15 @@ export const imageCommands = (session: Session, program: Command): void => {
     .requiredOption('--name <name>', 'what to call it')
     .addOption(new Option('--phone-home <who>', 'who tells that the system is up').choices(phoneHomeKinds))
     .option('--digest <sha256>', 'refuse any other image');
-  does<{ name: string; phoneHome?: ImportBody['phoneHome']; digest?: string }>(session, bring, (context, [file = ''], options) =>
-    importImage(context, {
+  does<{ name: string; phoneHome?: ImportBody['phoneHome']; digest?: string }>(session, fromFile, async (context, [file = ''], options) => {
+    const answer = await bring(context, {
       path: absolute(file, context.terminal.cwd),
       name: options.name,
       ...(options.phoneHome === undefined ? {} : { phoneHome: options.phoneHome }),
       ...(options.digest === undefined ? {} : { expectDigest: options.digest }),
-    }),
-  );
+    });
+    context.show(answer, renderBrought);
+  });
   does(session, leaf(image, 'list', 'all images'), async (context) =>
     context.show(await context.client.get('/v1/images', itemsOf(imageJson)), ({ items }, look) => renderImages(items, look)),
   );

@@ -1,6 +1,7 @@
 /** One run of the command line: what every command has at hand, and how commands hang in the tree. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import type { ImageJson, ImportBody } from '../api/types.ts';
 import type { Clock, Files, Http } from '../world/world.ts';
 import type { Terminal } from '../world/terminal.ts';
 import { DaemonClient } from './client.ts';
@@ -17,14 +18,25 @@ export interface CliWorld {
   /** Ends what the command waits for: the person pressed Ctrl-C. */
   readonly signal: AbortSignal;
 }
+/** What `image build` asks for. */
+export interface BuildWish {
+  readonly recipe: string;
+  /** The recipe's name where it is not said. */
+  readonly name?: string;
+  readonly release?: string;
+  /** What the build says, line by line. */
+  readonly onLine: (line: string) => void;
+  /** Brings the built file into the daemon's store. */
+  readonly bring: (body: ImportBody) => Promise<ImageJson>;
+}
 /** Commands that are more than a client of the API; main.ts hands them in. */
 export interface LocalCommands {
   /** Runs the daemon until it is told to end; the exit code. */
   serve(options: { readonly config?: string }): Promise<number>;
-  /** Servers without metal, with arguments of its own. */
+  /** Servers without metal, with arguments of its own; the exit code. */
   lab(args: readonly string[]): Promise<number>;
-  /** Builds an image from a recipe, with arguments of its own. */
-  buildImage(args: readonly string[]): Promise<number>;
+  /** Builds a recipe, and has what it leaves brought into the store. */
+  buildImage(wish: BuildWish): Promise<ImageJson>;
 }
 export interface CliDeps {
   readonly world: CliWorld;
