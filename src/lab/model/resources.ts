@@ -110,7 +110,8 @@ export const system = (view: View): Resource => {
       HostName: name,
       PowerState: control.power,
       Status: { State: control.power === 'On' ? 'Enabled' : 'StandbyOffline', Health: 'OK' },
-      Boot: quirks.bootInSettings ? { BootSourceOverrideEnabled: 'Disabled', BootSourceOverrideTarget: 'None' } : bootOf(view),
+      // As on iDRAC10: the properties are there, their values only in the settings.
+      Boot: quirks.bootInSettings ? { BootSourceOverrideEnabled: null, BootSourceOverrideTarget: null } : bootOf(view),
       ...settingsOf(quirks),
       ProcessorSummary: { Count: 1, CoreCount: machine.cpus, LogicalProcessorCount: machine.cpus, Status: healthy },
       MemorySummary: { TotalSystemMemoryGiB: machine.memoryMiB / 1024, Status: healthy },
