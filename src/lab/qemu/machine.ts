@@ -1,0 +1,175 @@
+/** A host that is a QEMU process: power on starts it, power off ends it, and its boot order is the disk's but for one boot. */
+import { turns } from '../../bmc/turns.ts';
+import { RemudaError, reasonOf } from '../../errors.ts';
+import type { Mac, Uuid } from '../../wire/address.ts';
+import type { LabProcess, LabWorld } from '../../world/lab-world.ts';
+import type { Machine } from '../model/machine.ts';
+import { checkSpec, networkCard, networkLast, qemuArguments } from './arguments.ts';
+import type { Flash, HostSpec } from './arguments.ts';
+import { prepareFlash } from './flash.ts';
+import { forgetProcess, recordProcess } from './pid.ts';
+import { openQmp } from './qmp.ts';
+import type { Qmp } from './qmp.ts';
+
+const program = 'qemu-system-x86_64';
+/** How long QEMU may take until its monitor answers; it needs 0.1 s, and seconds where many start at once. */
+const startMs = 10_000;
+/** How long `quit` may take before the process is killed, and how long a killed one may take to be gone. */
+const quitMs = 2_000;
+
+export interface QemuMachine extends Machine {
+  readonly spec: HostSpec;
+  /** The monitor while it is on. */
+  readonly monitor: Qmp | undefined;
+  /** The process while it is on. */
+  readonly pid: number | undefined;
+}
+
+interface Running {
+  readonly process: LabProcess;
+  readonly ended: Promise<void>;
+  monitor: Qmp | undefined;
+}
+
+class QemuHost implements QemuMachine {
+  readonly spec: HostSpec;
+  readonly #lab: LabWorld;
+  readonly #turn = turns();
+  #running: Running | undefined;
+
+  constructor(lab: LabWorld, spec: HostSpec) {
+    this.#lab = lab;
+    this.spec = spec;
+  }
+
+  get uuid(): Uuid {
+    return this.spec.uuid;
+  }
+  get serial(): string {
+    return this.spec.serial;
+  }
+  get macs(): readonly Mac[] {
+    return [this.spec.mac];
+  }
+  get firmware(): 'bios' | 'uefi' {
+    return this.spec.firmware;
+  }
+  get memoryMiB(): number {
+    return this.spec.memoryMiB;
+  }
+  get cpus(): number {
+    return this.spec.cpus;
+  }
+  get monitor(): Qmp | undefined {
+    return this.#running?.monitor;
+  }
+  get pid(): number | undefined {
+    return this.#running?.process.pid;
+  }
+
+  power(): 'on' | 'off' {
+    return this.#running === undefined ? 'off' : 'on';
+  }
+
+  turnOn(override: 'network' | 'disk' | undefined): Promise<void> {
+    return this.#turn(async () => {
+      if (this.#running !== undefined) return;
+      const running = await this.#start(override);
+      try {
+        running.monitor = await this.#connect(running);
+        // The order is handed to the firmware at every reset anew (QEMU `fw_cfg_machine_reset`): what is set now rules
+        // the next boot, and this one goes by the command line.
+        if (override === 'network') await running.monitor.run('qom-set', { path: networkCard, property: 'bootindex', value: networkLast });
+      } catch (error) {
+        await this.#end(running);
+        throw error;
+      }
+    });
+  }
+
+  turnOff(): Promise<void> {
+    return this.#turn(async () => {
+      if (this.#running !== undefined) await this.#end(this.#running);
+    });
+  }
+
+  async pressButton(): Promise<void> {
+    await this.#running?.monitor?.run('system_powerdown');
+  }
+
+  async #start(override: 'network' | 'disk' | undefined): Promise<Running> {
+    const { processes, files } = this.#lab;
+    const { folder, firmware, namespace } = this.spec;
+    await files.makeFolder(folder);
+    await files.remove(`${folder}/qmp.sock`);
+    await files.remove(`${folder}/qemu.log`);
+    const flash: Flash | undefined = firmware === 'uefi' ? await prepareFlash(this.#lab, folder) : undefined;
+    const inside = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+    const [command = program, ...args] = [...inside, program, ...qemuArguments(this.spec, flash, override)];
+    const process = await processes.spawn(command, args, { stderr: { file: `${folder}/qemu.log` } });
+    const running: Running = { process, monitor: undefined, ended: process.wait().then(() => this.#ended(running)) };
+    this.#running = running;
+    await recordProcess(this.#lab, folder, process.pid);
+    return running;
+  }
+
+  /** A host that shut itself down, or whose QEMU died, is off. */
+  async #ended(running: Running): Promise<void> {
+    if (this.#running === running) this.#running = undefined;
+    running.monitor?.close();
+    await forgetProcess(this.#lab, this.spec.folder, running.process.pid);
+  }
+
+  /** QEMU opens its monitor's socket a little after it began to run. */
+  async #connect(running: Running): Promise<Qmp> {
+    const { clock, streams, signal } = this.#lab;
+    const until = clock.now() + startMs;
+    for (;;) {
+      if (this.#running !== running) throw await this.#diedAtStart();
+      try {
+        return await openQmp(await streams.connectLines(`${this.spec.folder}/qmp.sock`), clock);
+      } catch (error) {
+        if (clock.now() > until) throw error;
+      }
+      await clock.sleep(20, signal);
+    }
+  }
+
+  async #diedAtStart(): Promise<RemudaError> {
+    const log = `${this.spec.folder}/qemu.log`;
+    const words = await this.#lab.files.read(log).then(
+      (bytes) => new TextDecoder().decode(bytes.subarray(-2000)).trim(),
+      (error: unknown) => reasonOf(error),
+    );
+    return new RemudaError('internal', `QEMU of host ${this.spec.name} ended at once: ${words}`, { values: { host: this.spec.name, log } });
+  }
+
+  /** First `quit`, so that its disks are closed in order; a kernel kills what does not listen. */
+  async #end(running: Running): Promise<void> {
+    const asked = running.monitor?.run('quit').catch(() => undefined);
+    if (asked !== undefined && (await this.#endsWithin(running, quitMs))) return;
+    running.process.kill('SIGKILL');
+    if (await this.#endsWithin(running, quitMs)) return;
+    throw new RemudaError(
+      'bmc-ignored',
+      `QEMU of host ${this.spec.name} (process ${running.process.pid}) does not end, not even by SIGKILL`,
+      {
+        values: { host: this.spec.name, pid: running.process.pid },
+      },
+    );
+  }
+
+  async #endsWithin(running: Running, ms: number): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>();
+    const cancel = this.#lab.clock.after(ms, () => late.resolve(false));
+    const ended = await Promise.race([running.ended.then(() => true), late.promise]);
+    cancel();
+    return ended;
+  }
+}
+
+/** A host that is off. Throws `bad-config` for a spec that QEMU would misread. */
+export const qemuMachine = (lab: LabWorld, spec: HostSpec): QemuMachine => {
+  checkSpec(spec);
+  return new QemuHost(lab, spec);
+};

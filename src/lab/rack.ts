@@ -1,0 +1,191 @@
+/** A rack without metal: hosts in QEMU, each with a disk, a place on the private bridge, and a Redfish BMC in front of it. */
+import { RemudaError } from '../errors.ts';
+import { parseMac, parseUuid } from '../wire/address.ts';
+import type { Mac, Uuid } from '../wire/address.ts';
+import type { LabWorld } from '../world/lab-world.ts';
+import type { Listener } from '../world/world.ts';
+import { redfishBmc } from './model/redfish-bmc.ts';
+import type { RedfishBmc } from './model/redfish-bmc.ts';
+import type { BmcQuirks } from './model/quirks.ts';
+import { rackNet } from './net.ts';
+import type { RackNet } from './net.ts';
+import { advertise } from './qemu/advertise.ts';
+import type { DiskSpec } from './qemu/arguments.ts';
+import { qemuMachine } from './qemu/machine.ts';
+import type { QemuMachine } from './qemu/machine.ts';
+import { endRecordedProcess } from './qemu/pid.ts';
+
+const bmcPortBase = 8000;
+const hostsMax = 64;
+const mebibyte = 1024 * 1024;
+
+export interface RackOptions {
+  /** The one the namespace was made with. */
+  readonly name: string;
+  /** How many; `h1`, `h2`, … */
+  readonly hosts: number;
+  /** For all hosts, or one after another and the last for the rest. */
+  readonly firmware: 'bios' | 'uefi' | readonly ('bios' | 'uefi')[];
+  /** Absolute; each host has a folder in it. Disks and UEFI variables found there are kept. */
+  readonly folder: string;
+  /** Default `tcg`. */
+  readonly accel?: 'tcg' | 'kvm';
+  /** Of every BMC; they may be changed later, at each host's `bmc.quirks`. */
+  readonly quirks?: Partial<BmcQuirks>;
+  /** Default 512. */
+  readonly memoryMiB?: number;
+  /** Default 1. */
+  readonly cpus?: number;
+  /** Default 256. */
+  readonly diskMiB?: number;
+  /** A second disk of every host, of this size, `REMUDA-h1-d1`: one that nobody may write. */
+  readonly foreignDiskMiB?: number;
+  /** Default `10.77.0`; the one the namespace was made with. */
+  readonly prefix?: string;
+}
+export interface RackHost {
+  readonly name: string;
+  readonly mac: Mac;
+  readonly uuid: Uuid;
+  readonly firmware: 'bios' | 'uefi';
+  readonly disks: readonly DiskSpec[];
+  /** Appended to through all its boots. */
+  readonly serialLog: string;
+  readonly bmcUrl: string;
+  readonly bmcUser: string;
+  readonly bmcPassword: string;
+  /** SHA-256 of the BMC's certificate, lower-case hex. */
+  readonly bmcFingerprint: string;
+  readonly machine: QemuMachine;
+  readonly bmc: RedfishBmc;
+}
+export interface Rack {
+  readonly net: RackNet;
+  readonly hosts: readonly RackHost[];
+  /** Powers every host off and closes every BMC; within about 5 s. */
+  stop(): Promise<void>;
+}
+
+/** A host's addresses follow from its place, so that a rack started again in the same folder is the same rack. */
+const identityOf = (index: number): { readonly mac: Mac; readonly uuid: Uuid } => {
+  const tail = (index + 0x10).toString(16).padStart(4, '0');
+  const mac = parseMac(`52:54:00:77:${tail.slice(0, 2)}:${tail.slice(2)}`);
+  // "remuda" in ASCII, then version 4's form and the MAC address.
+  const uuid = parseUuid(`72656d75-6461-4000-8000-52540077${tail}`);
+  if (mac === undefined || uuid === undefined) throw new RemudaError('internal', `host number ${index + 1} has no address`);
+  return { mac, uuid };
+};
+
+/** A sparse file; one that is there already is kept as it is. */
+const makeDisk = async (lab: LabWorld, disk: DiskSpec): Promise<void> => {
+  if ((await lab.files.stat(disk.path)) !== undefined) return;
+  const { code, stderr } = await lab.processes.run('truncate', ['-s', String(disk.sizeBytes), disk.path], { timeoutMs: 10_000 });
+  if (code !== 0)
+    throw new RemudaError('disk-full', `cannot make the disk ${disk.path}: ${stderr.trim()}`, { values: { path: disk.path } });
+};
+
+const disksOf = (options: RackOptions, name: string, folder: string): readonly DiskSpec[] =>
+  [options.diskMiB ?? 256, options.foreignDiskMiB].flatMap((sizeMiB, index) =>
+    sizeMiB === undefined
+      ? []
+      : [{ path: `${folder}/disk${index}.raw`, sizeBytes: sizeMiB * mebibyte, serial: `REMUDA-${name}-d${index}` }],
+  );
+
+const firmwareOf = ({ firmware }: RackOptions, index: number): 'bios' | 'uefi' =>
+  typeof firmware === 'string' ? firmware : (firmware[index] ?? firmware.at(-1) ?? 'bios');
+
+/** What is in progress, so that a rack that fails half way leaves nothing. */
+interface Parts {
+  readonly hosts: RackHost[];
+  readonly listeners: Listener[];
+  readonly machines: QemuMachine[];
+}
+
+const startMachine = async (lab: LabWorld, options: RackOptions, tap: string, index: number): Promise<QemuMachine> => {
+  const name = `h${index + 1}`;
+  const folder = `${options.folder}/${name}`;
+  const disks = disksOf(options, name, folder);
+  await lab.files.makeFolder(folder, 0o700);
+  await endRecordedProcess(lab, folder);
+  for (const disk of disks) await makeDisk(lab, disk);
+  return qemuMachine(lab, {
+    ...identityOf(index),
+    name,
+    serial: `REMUDA-${name}`,
+    firmware: firmwareOf(options, index),
+    disks,
+    tap,
+    folder,
+    memoryMiB: options.memoryMiB ?? 512,
+    cpus: options.cpus ?? 1,
+    accel: options.accel ?? 'tcg',
+  });
+};
+
+const startHost = async (lab: LabWorld, options: RackOptions, net: RackNet, parts: Parts): Promise<void> => {
+  const index = parts.hosts.length;
+  const machine = await startMachine(lab, options, net.taps[index] ?? '', index);
+  parts.machines.push(machine);
+  const { name, mac, uuid, firmware, disks, folder } = machine.spec;
+  const [username, password] = ['remuda', Buffer.from(lab.random.bytes(12)).toString('hex')];
+  const { clock, random } = lab;
+  const bmc = redfishBmc({
+    name,
+    machine,
+    username,
+    password,
+    random,
+    clock,
+    ...(options.quirks === undefined ? {} : { quirks: options.quirks }),
+  });
+  const identity = await lab.http.selfSigned(`${name}.bmc`);
+  const port = bmcPortBase + index + 1;
+  parts.listeners.push(await lab.http.listen({ at: { address: net.address, port }, routes: bmc.routes, identity }));
+  parts.hosts.push({
+    name,
+    mac,
+    uuid,
+    firmware,
+    disks,
+    machine,
+    bmc,
+    serialLog: `${folder}/serial.log`,
+    bmcUrl: `https://${net.address}:${port}`,
+    bmcUser: username,
+    bmcPassword: password,
+    bmcFingerprint: identity.fingerprint,
+  });
+};
+
+/** Also where one of them fails, all the others are ended. */
+const stopAll = async (parts: Parts): Promise<void> => {
+  await Promise.all(parts.listeners.map((listener) => listener.close()));
+  const ends = await Promise.allSettled(parts.machines.map((machine) => machine.turnOff()));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+};
+
+/**
+ * All hosts off, all BMCs listening. The process that calls this runs inside the namespace that `makeRackNet` made, with at
+ * least as many taps. QEMU processes that a crashed run left in the same folder are ended first. Throws with nothing left running.
+ */
+export const startRack = async (lab: LabWorld, options: RackOptions): Promise<Rack> => {
+  if (!Number.isInteger(options.hosts) || options.hosts < 1 || options.hosts > hostsMax)
+    throw new RemudaError('bad-config', `a rack has 1 to ${hostsMax} hosts, not ${options.hosts}`);
+  const net = rackNet(options.name, { taps: options.hosts, ...(options.prefix === undefined ? {} : { prefix: options.prefix }) });
+  const parts: Parts = { hosts: [], listeners: [], machines: [] };
+  const endAdvertising = advertise(lab, net.bridge);
+  try {
+    for (let index = 0; index < options.hosts; index += 1) await startHost(lab, options, net, parts);
+  } catch (error) {
+    endAdvertising();
+    await stopAll(parts);
+    throw error;
+  }
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    endAdvertising();
+    return (stopping ??= stopAll(parts));
+  };
+  return { net, hosts: parts.hosts, stop };
+};
