@@ -23,6 +23,7 @@ import type { ImageStore } from './image/store.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { startTftp } from './tftp/server.ts';
+import type { TftpServer } from './tftp/server.ts';
 import type { Ipv4, Mac } from './wire/address.ts';
 import type { BootClient, Lease } from './wire/words.ts';
 import type { Identity, Listener, World } from './world/world.ts';
@@ -142,7 +143,7 @@ const startProtocols = async ({
   );
   const holder = (address: Ipv4): Lease | undefined => dhcp.leases().find((lease) => lease.address === address);
   const archOf = new Map(Object.entries(bootPrograms).map(([arch, name]) => [name as string, arch as keyof typeof bootPrograms]));
-  const tftps = [];
+  const tftps: TftpServer[] = [];
   for (const { interface: name, serverAddress } of config.subnets)
     tftps.push(
       await startTftp(

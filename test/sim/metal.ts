@@ -42,7 +42,16 @@ interface AgentJob {
   readonly id: string;
   readonly generation: number;
   readonly disk: DiskIdentity;
-  readonly image: { readonly digest: string; readonly sizeBytes: number; readonly chunks: readonly { readonly sha256?: string; readonly sizeBytes: number; readonly encoding?: string; readonly zero?: boolean }[] };
+  readonly image: {
+    readonly digest: string;
+    readonly sizeBytes: number;
+    readonly chunks: readonly {
+      readonly sha256?: string;
+      readonly sizeBytes: number;
+      readonly encoding?: string;
+      readonly zero?: boolean;
+    }[];
+  };
   readonly chunkUrl: string;
   readonly seed: { readonly offsetBytes: number; readonly sizeBytes: number } | null;
 }
@@ -69,7 +78,10 @@ export class Metal implements Machine {
   #life = new AbortController();
   #images: () => ReadonlyMap<string, { readonly digest: string; readonly seed: AgentJob['seed']; readonly sizeBytes: number }>;
 
-  constructor(spec: MetalSpec, parts: { readonly scheduler: Scheduler; readonly network: Network; readonly chance: Chance; readonly images: Metal['bootable'] }) {
+  constructor(
+    spec: MetalSpec,
+    parts: { readonly scheduler: Scheduler; readonly network: Network; readonly chance: Chance; readonly images: Metal['bootable'] },
+  ) {
     this.name = spec.name;
     this.uuid = spec.uuid;
     this.serial = `S-${spec.name}`;
@@ -117,7 +129,13 @@ export class Metal implements Machine {
     const party: Party = { name: this.name, mac: this.macs[0] ?? this.party.mac, address: noAddress, signal: life.signal };
     this.#scheduler.at(this.#chance.between(1000, 5000), () => {
       if (life.signal.aborted) return;
-      new Run(this, party, { scheduler: this.#scheduler, network: this.#network, chance: this.#chance, reset: () => this.#start(false), powerOff: () => void this.turnOff() })
+      new Run(this, party, {
+        scheduler: this.#scheduler,
+        network: this.#network,
+        chance: this.#chance,
+        reset: () => this.#start(false),
+        powerOff: () => void this.turnOff(),
+      })
         .boot(network)
         .catch((error: unknown) => {
           if (!(error instanceof Off)) this.#scheduler.log(`${this.name} hangs: ${reasonOf(error)}`);
@@ -169,11 +187,16 @@ class Run {
     const script = await this.#get(url, 5);
     if (script === undefined || script.status !== 200) return;
     const text = Buffer.from(script.bytes).toString();
-    for (const [, file] of text.matchAll(/^(?:kernel|initrd --name \S+) (\S+)/gm)) if ((await this.#get(file ?? '', 5))?.status !== 200) return;
+    for (const [, file] of text.matchAll(/^(?:kernel|initrd --name \S+) (\S+)/gm))
+      if ((await this.#get(file ?? '', 5))?.status !== 200) return;
     await this.#sleep(this.#parts.chance.between(1500, 4000));
     await this.#dhcp('os', 50);
     const argument = (name: string): string => new RegExp(`${name}=(\\S+)`).exec(text)?.[1] ?? '';
-    await new Agent(this.#metal, this.#party, { ...this.#parts, server: argument('remuda.server'), ticket: argument('remuda.ticket') }).run();
+    await new Agent(this.#metal, this.#party, {
+      ...this.#parts,
+      server: argument('remuda.server'),
+      ticket: argument('remuda.ticket'),
+    }).run();
   }
 
   async #diskBoot(): Promise<void> {
@@ -182,9 +205,12 @@ class Run {
     if (disk === undefined || image === undefined) return this.#say('no bootable disk');
     await this.#sleep(this.#parts.chance.between(1000, 4000));
     await this.#dhcp('os', 50);
-    const seed = image.seed === null ? '' : Buffer.from(disk.bytes.subarray(image.seed.offsetBytes, image.seed.offsetBytes + image.seed.sizeBytes)).toString('latin1');
+    const seed =
+      image.seed === null
+        ? ''
+        : Buffer.from(disk.bytes.subarray(image.seed.offsetBytes, image.seed.offsetBytes + image.seed.sizeBytes)).toString('latin1');
     const url = /remuda-phone-home: "?(http[^\s"]+)/.exec(seed)?.[1];
-    const hostName = /hostname: "?([\w.-]+)/.exec(seed)?.[1] ?? '';
+    const hostName = /(?<!local-)hostname: "?([\w.-]+)/.exec(seed)?.[1] ?? '';
     this.#metal.booted.push({ at: this.#parts.scheduler.now, digest: image.digest, hostName });
     this.#say(`runs ${image.digest.slice(0, 19)} as ${hostName}`);
     for (let pause = 500; url !== undefined; pause = Math.min(pause * 2, 30_000)) {
@@ -266,12 +292,25 @@ class Run {
   }
 }
 
-const callFrom = async (party: Party, network: Network, call: { readonly method: 'GET' | 'POST'; readonly url: string; readonly body?: string; readonly credential?: string }): Promise<Reply> => {
+const callFrom = async (
+  party: Party,
+  network: Network,
+  call: { readonly method: 'GET' | 'POST'; readonly url: string; readonly body?: string; readonly credential?: string },
+): Promise<Reply> => {
   const { credential, ...rest } = call;
-  const answer = await network.call(party, { ...rest, headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` }, timeoutMs: 30_000, replyBytesMax: 1e8 });
+  const answer = await network.call(party, {
+    ...rest,
+    headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` },
+    timeoutMs: 30_000,
+    replyBytesMax: 1e8,
+  });
   if (party.signal.aborted) throw new Off();
   const isJson = (answer.headers['content-type'] ?? '').includes('json');
-  return { status: answer.status, bytes: answer.body, json: isJson ? (JSON.parse(Buffer.from(answer.body).toString()) as Record<string, unknown>) : {} };
+  return {
+    status: answer.status,
+    bytes: answer.body,
+    json: isJson ? (JSON.parse(Buffer.from(answer.body).toString()) as Record<string, unknown>) : {},
+  };
 };
 
 /** The agent of the ramdisk, as images/agent does it: the same calls in the same order, the same refusals. */
@@ -294,7 +333,12 @@ class Agent {
   async #post(path: string, body: unknown): Promise<Reply> {
     for (let pause = 500; ; pause = Math.min(pause * 2, 10_000)) {
       try {
-        const answer = await callFrom(this.#party, this.#parts.network, { method: 'POST', url: `${this.#parts.server}${path}`, body: JSON.stringify(body), credential: this.#credential });
+        const answer = await callFrom(this.#party, this.#parts.network, {
+          method: 'POST',
+          url: `${this.#parts.server}${path}`,
+          body: JSON.stringify(body),
+          credential: this.#credential,
+        });
         if (answer.status < 500) return answer;
       } catch (error) {
         if (error instanceof Off) throw error;
@@ -304,7 +348,11 @@ class Agent {
   }
   async run(): Promise<void> {
     // PKCS #8 of an Ed25519 key (RFC 8410 §7): this prefix and the seed, so that the key comes from the simulation's chance.
-    const key = createPrivateKey({ key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), this.#parts.chance.bytes(32)]), format: 'der', type: 'pkcs8' });
+    const key = createPrivateKey({
+      key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), this.#parts.chance.bytes(32)]),
+      format: 'der',
+      type: 'pkcs8',
+    });
     const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
     const signature = sign(null, Buffer.from(`remuda-redeem\n${this.#parts.ticket}`), key).toString('base64');
     const redeemed = await this.#post('/agent/redeem', { ticket: this.#parts.ticket, publicKey, signature });
@@ -329,9 +377,25 @@ class Agent {
     this.#parts.scheduler.log(`${this.#metal.name} agent gives up: ${answer.status} ${String(answer.json['code'])}`);
   }
   async #inventory(): Promise<void> {
-    const disks = this.#metal.disks.map(({ path, serial, sizeBytes }) => ({ path, name: path.slice(5), serial, sizeBytes, rotational: false, removable: false, readOnly: false }));
+    const disks = this.#metal.disks.map(({ path, serial, sizeBytes }) => ({
+      path,
+      name: path.slice(5),
+      serial,
+      sizeBytes,
+      rotational: false,
+      removable: false,
+      readOnly: false,
+    }));
     const nics = this.#metal.macs.map((mac) => ({ name: 'eth0', mac, linkUp: true }));
-    await this.#post('/agent/inventory', { uuid: this.#metal.uuid, firmware: this.#metal.firmware, arch: 'x86_64', cpu: { model: 'sim', cores: 1, threads: 1 }, memoryBytes: 5e8, disks, nics });
+    await this.#post('/agent/inventory', {
+      uuid: this.#metal.uuid,
+      firmware: this.#metal.firmware,
+      arch: 'x86_64',
+      cpu: { model: 'sim', cores: 1, threads: 1 },
+      memoryBytes: 5e8,
+      disks,
+      nics,
+    });
   }
   async #may(job: AgentJob, step: string, doneBytes: number, totalBytes: number): Promise<boolean> {
     const answer = await this.#post('/agent/progress', { job: job.id, step, doneBytes, totalBytes });
@@ -342,7 +406,9 @@ class Agent {
     return 'next';
   }
   #disk(job: AgentJob): SimDisk | undefined {
-    return this.#metal.disks.find((disk) => disk.path === job.disk.path && disk.serial === job.disk.serial && disk.sizeBytes === job.disk.sizeBytes);
+    return this.#metal.disks.find(
+      (disk) => disk.path === job.disk.path && disk.serial === job.disk.serial && disk.sizeBytes === job.disk.sizeBytes,
+    );
   }
   async #install(job: AgentJob): Promise<'reboot' | 'next'> {
     const { image } = job;
@@ -352,7 +418,8 @@ class Agent {
     let offset = 0;
     for (const [index, chunk] of image.chunks.entries()) {
       if (!(await this.#may(job, 'write', offset, image.sizeBytes))) return 'next';
-      const bytes = chunk.sha256 === undefined ? new Uint8Array(chunk.sizeBytes) : await this.#chunk(job, chunk.sha256, chunk.encoding ?? 'raw');
+      const bytes =
+        chunk.sha256 === undefined ? new Uint8Array(chunk.sizeBytes) : await this.#chunk(job, chunk.sha256, chunk.encoding ?? 'raw');
       if (bytes === undefined) return this.#failed(job, 'chunk-corrupt', `chunk ${chunk.sha256 ?? ''} is corrupt`);
       disk.write(offset, bytes, { at: this.#parts.scheduler.now, by: 'install', job: job.id });
       offset += chunk.sizeBytes;
@@ -381,8 +448,10 @@ class Agent {
     throw new Error('the agent hangs');
   }
   async #chunk(job: AgentJob, sha256: string, encoding: string): Promise<Uint8Array | undefined> {
-    for (let attempt = 0; attempt < 3; ) {
-      const answer = await callFrom(this.#party, this.#parts.network, { method: 'GET', url: `${job.chunkUrl}${sha256}` }).catch((error: unknown) => (error instanceof Off ? Promise.reject(error) : undefined));
+    for (let attempt = 0; attempt < 3;) {
+      const answer = await callFrom(this.#party, this.#parts.network, { method: 'GET', url: `${job.chunkUrl}${sha256}` }).catch(
+        (error: unknown) => (error instanceof Off ? Promise.reject(error) : undefined),
+      );
       if (answer === undefined || answer.status !== 200) {
         await this.#sleep(1000);
         continue;
@@ -411,10 +480,15 @@ class Agent {
 }
 
 const fileOf = ({ options, bootFileName }: Dhcp4): string => (options.bootFile ?? bootFileName).replaceAll('\0', '');
-const question = (metal: Metal, stage: 'firmware' | 'ipxe' | 'os', asked: { readonly id: number; readonly type: number; readonly more: Partial<Dhcp4['options']> }): Dhcp4 => {
+const question = (
+  metal: Metal,
+  stage: 'firmware' | 'ipxe' | 'os',
+  asked: { readonly id: number; readonly type: number; readonly more: Partial<Dhcp4['options']> },
+): Dhcp4 => {
   const arch = metal.firmware === 'bios' ? 0 : 7;
   const pxe = { vendorClass: `PXEClient:Arch:0000${arch}:UNDI:003001`, clientArch: [arch] };
-  const mine: Dhcp4['options'] = stage === 'os' ? { clientId: Buffer.from(`os-${metal.name}`) } : stage === 'ipxe' ? { ...pxe, userClass: Buffer.from('iPXE') } : pxe;
+  const mine: Dhcp4['options'] =
+    stage === 'os' ? { clientId: Buffer.from(`os-${metal.name}`) } : stage === 'ipxe' ? { ...pxe, userClass: Buffer.from('iPXE') } : pxe;
   return {
     op: 1,
     hardwareType: 1,

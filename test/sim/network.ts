@@ -73,7 +73,8 @@ export class Network {
     party.signal.addEventListener('abort', () => this.#sockets.delete(socket), { once: true });
     const carry = (bytes: Uint8Array, port: number, reaches: (other: Party) => boolean): void => {
       if (party.signal.aborted) return;
-      for (const other of this.#sockets) if (other !== socket && other.port === port && reaches(other.party)) this.#carry(socket, other, bytes);
+      for (const other of this.#sockets)
+        if (other !== socket && other.port === port && reaches(other.party)) this.#carry(socket, other, bytes);
     };
     return {
       local: { address: party.address, port: socket.port },
@@ -83,7 +84,11 @@ export class Network {
       send: (bytes, to) => {
         const step = to.segmentBytes ?? Math.max(1, bytes.length);
         for (let at = 0; at < Math.max(1, bytes.length); at += step)
-          carry(bytes.slice(at, at + step), to.port, (other) => other !== party && (to.address === everyone || other.address === to.address));
+          carry(
+            bytes.slice(at, at + step),
+            to.port,
+            (other) => other !== party && (to.address === everyone || other.address === to.address),
+          );
       },
       sendToHardware: (bytes, to) => carry(bytes, to.port, (other) => other.mac === to.mac),
       close: () => this.#sockets.delete(socket),
@@ -149,21 +154,43 @@ export class Network {
       });
     });
   }
-  async #answer(server: Server, party: Party, call: HttpCall, at: { readonly url: URL; readonly signal: AbortSignal }): Promise<HttpAnswer> {
+  async #answer(
+    server: Server,
+    party: Party,
+    call: HttpCall,
+    at: { readonly url: URL; readonly signal: AbortSignal },
+  ): Promise<HttpAnswer> {
     const { url, signal } = at;
     for (const route of server.routes) {
       const params = match(route.path, url.pathname);
       if (params === undefined || (route.method !== call.method && !(route.method === 'GET' && call.method === 'HEAD'))) continue;
       const body = typeof call.body === 'string' ? Buffer.from(call.body) : (call.body ?? new Uint8Array());
       const headers = Object.fromEntries(Object.entries(call.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
-      const request: HttpRequest = { method: call.method, path: url.pathname, params, query: url.searchParams, headers, body, peer: party.address, signal };
+      const request: HttpRequest = {
+        method: call.method,
+        path: url.pathname,
+        params,
+        query: url.searchParams,
+        headers,
+        body,
+        peer: party.address,
+        signal,
+      };
       try {
         return await answerOf(await route.handle(request), this.filesOf(server.party));
       } catch (error) {
         const known = error instanceof RemudaError;
         if (!known) this.#scheduler.log(`handler threw: ${String(error)}`);
-        const problem = { status: known ? error.status : 500, code: known ? error.code : 'internal', detail: error instanceof Error ? error.message : '' };
-        return { status: problem.status, headers: { 'content-type': 'application/problem+json' }, body: Buffer.from(JSON.stringify(problem)) };
+        const problem = {
+          status: known ? error.status : 500,
+          code: known ? error.code : 'internal',
+          detail: error instanceof Error ? error.message : '',
+        };
+        return {
+          status: problem.status,
+          headers: { 'content-type': 'application/problem+json' },
+          body: Buffer.from(JSON.stringify(problem)),
+        };
       }
     }
     return { status: 404, headers: {}, body: Buffer.from('{}') };
@@ -194,7 +221,14 @@ const answerOf = async ({ status, headers = {}, body }: HttpReply, files: Memory
 };
 
 /** The world of one party: for the daemon, for a BMC, for a host's firmware and agent. */
-export const worldOf = (of: { readonly scheduler: Scheduler; readonly network: Network; readonly party: Party; readonly chance: Chance; readonly files: MemoryFiles; readonly interfaceName?: string }): World => {
+export const worldOf = (of: {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly party: Party;
+  readonly chance: Chance;
+  readonly files: MemoryFiles;
+  readonly interfaceName?: string;
+}): World => {
   const { scheduler, network, party, chance, files } = of;
   const { signal } = party;
   const quiet = (run: () => void) => () => {
@@ -211,7 +245,10 @@ export const worldOf = (of: { readonly scheduler: Scheduler; readonly network: N
       sleep: (ms, stop) => new Promise((wake) => scheduler.at(ms, () => !signal.aborted && stop?.aborted !== true && wake())),
       after: (ms, run) => {
         let cancelled = false;
-        scheduler.at(ms, quiet(() => !cancelled && run()));
+        scheduler.at(
+          ms,
+          quiet(() => !cancelled && run()),
+        );
         return () => {
           cancelled = true;
         };

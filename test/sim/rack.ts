@@ -9,7 +9,7 @@ import { startDaemon } from '../../src/daemon.ts';
 import type { Daemon } from '../../src/daemon.ts';
 import type { Host } from '../../src/host/host.ts';
 import { openImageStore } from '../../src/image/store.ts';
-import { redfishBmc } from '../../src/lab/model/redfish.ts';
+import { redfishBmc } from '../../src/lab/model/redfish-bmc.ts';
 import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
 import { limits as standard } from '../../src/limits.ts';
 import { noAddress, parseIpv4, parseMac, parseUuid } from '../../src/wire/address.ts';
@@ -25,19 +25,19 @@ import type { Party } from './network.ts';
 import { Scheduler } from './scheduler.ts';
 
 const ip = (text: string): Ipv4 => parseIpv4(text) ?? noAddress;
-const seedAt = { offsetBytes: 64 * 512, sizeBytes: 32 * 512 };
-const diskBytes = 96 * 1024;
+const seedAt = { offsetBytes: 64 * 512, sizeBytes: 160 * 512 };
+const diskBytes = 160 * 1024;
 /** What no log line may ever hold. */
 export const secretWord = 'hunter2-user-data';
 
-/** 64 KiB with an ESP, an empty seed and a body that tells one image from the other. */
+/** 128 KiB with an ESP, an empty seed and a body that tells one image from the other. */
 const rawImage = (body: number): Uint8Array => {
-  const fill = new Uint8Array(64 * 1024).map((_, index) => (index * body) & 0xff);
+  const fill = new Uint8Array(128 * 1024).map((_, index) => (index * body) & 0xff);
   const partitions = [
     { name: 'ESP', type: types.esp, first: 40, last: 59 },
-    { name: 'CIDATA', type: types.linux, first: 64, last: 95 },
+    { name: 'CIDATA', type: types.linux, first: 64, last: 223 },
   ];
-  const bytes = Buffer.from(diskImage(64 * 1024, partitions, fill));
+  const bytes = Buffer.from(diskImage(128 * 1024, partitions, fill));
   bytes.fill(0, seedAt.offsetBytes, seedAt.offsetBytes + seedAt.sizeBytes);
   return bytes;
 };
@@ -102,13 +102,25 @@ export class SimRack {
     const uuid = parseUuid(`00000000-0000-4000-8000-00000000000${number}`);
     assert.ok(mac !== undefined && uuid !== undefined);
     const spec = { name: `h${number}`, mac, uuid, firmware: number === 1 ? ('bios' as const) : ('uefi' as const), disks };
-    return new Metal(spec, { scheduler: this.scheduler, network: this.network, chance: chanceOf(seed, `metal${number}`), images: () => this.images });
+    return new Metal(spec, {
+      scheduler: this.scheduler,
+      network: this.network,
+      chance: chanceOf(seed, `metal${number}`),
+      images: () => this.images,
+    });
   }
   #bmc(metal: Metal, number: number, seed: number): { quirks: BmcQuirks } {
     const party: Party = { name: `bmc${number}`, address: ip(`10.77.9.${number}`), signal: new AbortController().signal };
     const chance = chanceOf(seed, `bmc${number}`);
     const world = worldOf({ scheduler: this.scheduler, network: this.network, party, chance, files: this.files });
-    const bmc = redfishBmc({ name: `bmc${number}`, machine: metal, username: 'root', password: 'bmc-password', random: world.random, clock: world.clock });
+    const bmc = redfishBmc({
+      name: `bmc${number}`,
+      machine: metal,
+      username: 'root',
+      password: 'bmc-password',
+      random: world.random,
+      clock: world.clock,
+    });
     this.network.listen(party, { at: { address: party.address, port: 80 }, routes: bmc.routes });
     return bmc;
   }
@@ -117,7 +129,18 @@ export class SimRack {
       data: this.folder,
       boot: { agent: '/boot', firmware: '/boot' },
       subnets: [{ interface: 'br0', cidr: '10.77.0.0/24', serverAddress: '10.77.0.1', pool: { from: '10.77.0.50', to: '10.77.0.60' } }],
-      limits: { chunkBytes: 16 * 1024, firstPacketMs: 60_000, agentArrivesMs: 120_000, jobSilenceMs: 60_000, agentAliveMs: 30_000, phoneHomeMs: 180_000, parkMs: 120_000, powerStepMs: 30_000, bootTicketMs: 600_000, ...limits },
+      limits: {
+        chunkBytes: 16 * 1024,
+        firstPacketMs: 60_000,
+        agentArrivesMs: 120_000,
+        jobSilenceMs: 60_000,
+        agentAliveMs: 30_000,
+        phoneHomeMs: 180_000,
+        parkMs: 120_000,
+        powerStepMs: 30_000,
+        bootTicketMs: 600_000,
+        ...limits,
+      },
     });
   }
   async #furnish(): Promise<void> {
@@ -128,13 +151,22 @@ export class SimRack {
     await files.write('/boot/initrd.zst', 'ramdisk');
     await files.write('/boot/undionly.kpxe', 'undionly');
     await files.write('/boot/snponly.efi', 'snponly');
-    await files.write('/boot/ramdisk.json', JSON.stringify({ vmlinuz: { sha256: 'a'.repeat(64), sizeBytes: 6 }, initrd: { sha256: 'b'.repeat(64), sizeBytes: 7 } }));
+    await files.write(
+      '/boot/ramdisk.json',
+      JSON.stringify({ vmlinuz: { sha256: 'a'.repeat(64), sizeBytes: 6 }, initrd: { sha256: 'b'.repeat(64), sizeBytes: 7 } }),
+    );
     const store = openImageStore(this.#world(), `${this.folder}/images`, { ...standard, ...this.config.limits });
-    for (const [name, body] of [['alpha', 7], ['beta', 13]] as const) {
+    for (const [name, body] of [
+      ['alpha', 7],
+      ['beta', 13],
+    ] as const) {
       const bytes = rawImage(body);
       await files.write(`/import/${name}.raw`, bytes);
-      const { digest } = await store.import({ file: `/import/${name}.raw` }, { name, phoneHome: 'image' });
-      this.images.set(name, { digest, seed: seedAt, sizeBytes: bytes.length });
+      // The import yields to the clock between chunks, so the scheduler runs beside it.
+      void store
+        .import({ file: `/import/${name}.raw` }, { name, phoneHome: 'image' })
+        .then(({ digest }) => this.images.set(name, { digest, seed: seedAt, sizeBytes: bytes.length }));
+      assert.ok(await this.scheduler.run({ untilMs: 60_000, done: () => this.images.has(name) }), 'the image was not imported');
     }
   }
   #world(): ReturnType<typeof worldOf> {
@@ -175,7 +207,13 @@ export class SimRack {
     this.#ask((daemon) => daemon.rack.enrol(enrolSchema.parse({ name, firmware: this.metal(name).firmware, bmc }), 'test'));
   }
   claim(name: string, id: string, image: string): void {
-    const request = claimSchema.parse({ id, host: name, image, disk: { serial: this.metal(name).disks[0]?.serial }, userData: `#cloud-config\nhostname: ${name}-${image}\n# ${secretWord}\n` });
+    const request = claimSchema.parse({
+      id,
+      host: name,
+      image,
+      disk: { serial: this.metal(name).disks[0]?.serial },
+      userData: `#cloud-config\nhostname: ${name}-${image}\n# ${secretWord}\n`,
+    });
     this.#ask((daemon) => daemon.rack.claim(request, 'test'));
   }
   reprovision(id: string, image: string): void {
@@ -211,14 +249,19 @@ export class SimRack {
       this.#history.set(host.name, history);
       const last = history.at(-1);
       if (last?.host.version === host.version) continue;
-      assert.ok(last === undefined || host.version > last.host.version, `${host.name} went back from version ${last?.host.version} to ${host.version}`);
+      assert.ok(
+        last === undefined || host.version > last.host.version,
+        `${host.name} went back from version ${last?.host.version} to ${host.version}`,
+      );
       if (last !== undefined) assert.ok(follows(last.host, host), `${host.name}: ${last.host.state} → ${host.state} is not in the table`);
       history.push({ at: this.scheduler.now, host });
       if (history.length > 200) history.shift();
     }
   }
   #addresses(): void {
-    const living = this.metals.filter((metal) => metal.power() === 'on' && metal.party.address !== noAddress).map((metal) => metal.party.address);
+    const living = this.metals
+      .filter((metal) => metal.power() === 'on' && metal.party.address !== noAddress)
+      .map((metal) => metal.party.address);
     assert.equal(new Set(living).size, living.length, `two living hosts use one address: ${living.join(' ')}`);
     for (const address of living) assert.match(address, /^10\.77\.0\.(5\d|60)$/, 'an address outside the pool');
   }
@@ -237,12 +280,18 @@ export class SimRack {
       const [, generation, kind] = write.job.split('.');
       const legal = relevant.some(({ host }) =>
         kind === 'install'
-          ? host.state === 'provisioning' && host.job?.id === write.job && host.claim?.generation === Number(generation) && host.claim.disk.serial === disk.serial
+          ? host.state === 'provisioning' &&
+            host.job?.id === write.job &&
+            host.claim?.generation === Number(generation) &&
+            host.claim.disk.serial === disk.serial
           : host.state === 'cleaning' && host.job?.id === write.job && host.release?.disk.serial === disk.serial,
       );
       assert.ok(legal, `the law of the disk: ${metal.name} ${disk.serial} was written by ${write.job} (${write.by}), which nobody allowed`);
       const now = history.at(-1)?.host;
-      assert.ok(now?.job?.startedAt === undefined || now.job.id === write.job, `the law of the disk: ${write.job} wrote ${disk.serial} after ${now?.job?.id} had begun`);
+      assert.ok(
+        now?.job?.startedAt === undefined || now.job.id === write.job,
+        `the law of the disk: ${write.job} wrote ${disk.serial} after ${now?.job?.id} had begun`,
+      );
     }
     if (disk.serial === 'foreign') assert.equal(disk.writes.length, 0, 'a disk that nobody gave us was written');
   }

@@ -32,27 +32,44 @@ export const life = async (rack: SimRack): Promise<void> => {
   const state = (name: string): string => rack.host(name)?.state ?? '';
   const steps: [string, (name: string) => boolean, (name: string) => void][] = [
     ['enrolled and inspected', (name) => state(name) === 'available', (name) => rack.host(name) ?? rack.enrol(name)],
-    ['provisioned', (name) => state(name) === 'provisioned' && rack.host(name)?.claim?.generation === 1, (name) => state(name) === 'available' && rack.claim(name, `c-${name}`, 'alpha')],
-    ['reprovisioned', (name) => state(name) === 'provisioned' && rack.host(name)?.claim?.generation === 2, (name) => rack.host(name)?.claim?.generation === 1 && rack.reprovision(`c-${name}`, 'beta')],
-    ['released', (name) => state(name) === 'available' && rack.host(name)?.claim === null, (name) => rack.host(name)?.claim && rack.release(`c-${name}`)],
+    [
+      'provisioned',
+      (name) => state(name) === 'provisioned' && rack.host(name)?.claim?.generation === 1,
+      (name) => state(name) === 'available' && rack.claim(name, `c-${name}`, 'alpha'),
+    ],
+    [
+      'reprovisioned',
+      (name) => state(name) === 'provisioned' && rack.host(name)?.claim?.generation === 2,
+      (name) => rack.host(name)?.claim?.generation === 1 && rack.reprovision(`c-${name}`, 'beta'),
+    ],
+    [
+      'released',
+      (name) => state(name) === 'available' && rack.host(name)?.claim === null,
+      (name) => rack.host(name)?.claim && rack.release(`c-${name}`),
+    ],
   ];
   for (const [what, shown, ask] of steps) {
     const came = await until(rack, all(shown), () => {
       tend(rack);
       for (const name of names) if (!shown(name)) ask(name);
     });
-    if (!came) throw new Error(`never ${what}: ${names.map((name) => `${name} ${describe(rack, name)}`).join('; ')}\n${rack.scheduler.tail(60)}`);
+    if (!came)
+      throw new Error(`never ${what}: ${names.map((name) => `${name} ${describe(rack, name)}`).join('; ')}\n${rack.scheduler.tail(60)}`);
     rack.scheduler.log(`*** ${what}`);
   }
   const last = rack.metals.map((metal) => metal.booted.at(-1));
   const wanted = rack.images.get('beta')?.digest;
   for (const [index, boot] of last.entries())
-    if (boot?.digest !== wanted || boot?.hostName !== `${names[index]}-alpha`) throw new Error(`${names[index]} last ran ${JSON.stringify(boot)}`);
-  for (const metal of rack.metals) if (metal.disks[0]?.isZero() !== true) throw new Error(`${metal.name} is available, but its disk is not clean`);
+    if (boot?.digest !== wanted || boot?.hostName !== `${names[index]}-alpha`)
+      throw new Error(`${names[index]} last ran ${JSON.stringify(boot)}`);
+  for (const metal of rack.metals)
+    if (metal.disks[0]?.isZero() !== true) throw new Error(`${metal.name} is available, but its disk is not clean`);
 };
 export const describe = (rack: SimRack, name: string): string => {
   const host = rack.host(name);
-  return host === undefined ? 'unknown' : `${host.state} gen ${host.claim?.generation ?? '-'} ${host.failed?.reason ?? ''} ${host.held?.why ?? ''} ${JSON.stringify(host.attempt)} ${JSON.stringify(host.boot)}`;
+  return host === undefined
+    ? 'unknown'
+    : `${host.state} gen ${host.claim?.generation ?? '-'} ${host.failed?.reason ?? ''} ${host.held?.why ?? ''} ${JSON.stringify(host.attempt)} ${JSON.stringify(host.boot)}`;
 };
 
 /** A random day: an operator who changes his mind, in bad weather; then the weather heals and everything must come to rest. */
@@ -67,7 +84,8 @@ export const day = async (rack: SimRack): Promise<void> => {
     if (host.held !== null) return rack.unhold(name);
     if (host.failed !== null) return rack.retry(name);
     const claim = host.claim;
-    if (claim === null) return host.state === 'available' ? rack.claim(name, `c${++claims}-${name}`, chance.chance(0.5) ? 'alpha' : 'beta') : undefined;
+    if (claim === null)
+      return host.state === 'available' ? rack.claim(name, `c${++claims}-${name}`, chance.chance(0.5) ? 'alpha' : 'beta') : undefined;
     const restless = host.state === 'provisioned' ? 0.7 : 0.08;
     if (!chance.chance(restless)) return undefined;
     scheduler.sometimes(host.state === 'provisioned' ? 'a provisioned host is changed' : 'a host is changed while it is provisioned');
@@ -108,7 +126,8 @@ export const day = async (rack: SimRack): Promise<void> => {
       if (host === undefined) return true;
       return host.held === null && host.failed === null && (host.state === 'provisioned' || host.state === 'available');
     });
-  if (!(await until(rack, atRest, () => tend(rack), 120 * minute))) throw new Error(`never at rest: ${rack.metals.map(({ name }) => `${name} ${describe(rack, name)}`).join('; ')}\n${scheduler.tail(80)}`);
+  if (!(await until(rack, atRest, () => tend(rack), 120 * minute)))
+    throw new Error(`never at rest: ${rack.metals.map(({ name }) => `${name} ${describe(rack, name)}`).join('; ')}\n${scheduler.tail(80)}`);
   for (const metal of rack.metals) verify(rack, metal.name);
 };
 /** Every intent is reality: the claimed image runs, by the disk's own word; what is available is clean. */
@@ -122,5 +141,6 @@ const verify = (rack: SimRack, name: string): void => {
   }
   rack.scheduler.sometimes('a day ends provisioned');
   const image = [...rack.images.values()].find(({ digest }) => digest === host.claim?.intent.image);
-  if (image === undefined || metal.booted.at(-1)?.digest !== image.digest) throw new Error(`${name} is provisioned with ${host.claim?.intent.imageName}, but ran ${JSON.stringify(metal.booted.at(-1))}`);
+  if (image === undefined || metal.booted.at(-1)?.digest !== image.digest)
+    throw new Error(`${name} is provisioned with ${host.claim?.intent.imageName}, but ran ${JSON.stringify(metal.booted.at(-1))}`);
 };

@@ -77,7 +77,12 @@ export class Scheduler {
 
 /** Real time and chance are poison for calls from src/: whoever touches them is told at once. Returns the antidote. */
 export const poison = (): (() => void) => {
-  const kept = { setTimeout: globalThis.setTimeout, setInterval: globalThis.setInterval, setImmediate: globalThis.setImmediate, fetch: globalThis.fetch };
+  const kept = {
+    setTimeout: globalThis.setTimeout,
+    setInterval: globalThis.setInterval,
+    setImmediate: globalThis.setImmediate,
+    fetch: globalThis.fetch,
+  };
   const keptNow = Date.now;
   const keptRandom = Math.random;
   const guard = <F extends (...args: never[]) => unknown>(name: string, real: F): F =>
