@@ -25,11 +25,11 @@ const subnet = z
     cidr,
     serverAddress: ipv4,
     pool: z.strictObject({ from: ipv4, to: ipv4 }),
-    router: ipv4.optional(),
+    router: ipv4.exactOptional(),
     dns: z.array(ipv4).max(8).default([]),
-    domain: z.string().max(253).optional(),
+    domain: z.string().max(253).exactOptional(),
     leaseSeconds: z.number().int().min(60).max(31_536_000).default(limits.dhcpLeaseSeconds),
-    reservations: z.array(z.strictObject({ mac, address: ipv4, hostName: z.string().max(63).optional() })).default([]),
+    reservations: z.array(z.strictObject({ mac, address: ipv4, hostName: z.string().max(63).exactOptional() })).default([]),
   })
   .superRefine((value, context) => {
     const outside = [value.serverAddress, value.pool.from, value.pool.to, ...value.reservations.map(({ address }) => address)].find(
