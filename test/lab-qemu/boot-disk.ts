@@ -59,7 +59,7 @@ export const uefiDisk = (): Uint8Array => {
   const clusterAt = (cluster: number): number => dataAt + (cluster - 2) * sector;
   const program = efiProgram();
   // Clusters 2 and 3 are the folders, 4 → 5 the file; twelve bits each, FFF is the end.
-  image.write('f8ffffff' + 'ffff' + '05f0ff', sector, 'hex');
+  image.write('f8ffffffffff05f0ff', sector, 'hex');
   image.set(entry('EFI', 2), (1 + fatSectors) * sector);
   image.set(entry('.', 2), clusterAt(2));
   image.set(entry('..', 0), clusterAt(2) + 32);

@@ -28,7 +28,10 @@ test('a BIOS and a UEFI host boot as their BMC says', { timeout: 300_000 }, asyn
   const { code, stdout, stderr } = await lab.processes.run('ip', args, { timeoutMs: 280_000 });
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   const facts = stdout.split('\n').flatMap((line) => (line === '' ? [] : [factOf.parse(JSON.parse(line))]));
-  const named = (fact: string): unknown[] => facts.filter((entry) => entry.fact === fact).map(({ fact: _, ...values }) => values);
+  const named = (fact: string): unknown[] =>
+    facts
+      .filter((entry) => entry.fact === fact)
+      .map((entry) => Object.fromEntries(Object.entries(entry).filter(([key]) => key !== 'fact')));
 
   assert.deepEqual(named('started'), [
     {
