@@ -30,6 +30,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 /** The files beside the rooms. */
 const doors: Readonly<Record<string, readonly string[] | 'everything'>> = {
   'main.ts': 'everything',
+  'serve.ts': 'everything',
   'daemon.ts': 'everything',
   'config.ts': ['wire'],
   'limits.ts': [],
