@@ -33,16 +33,29 @@ const bothForms = (method: Route['method'], path: string, handle: (request: Http
   { method, path: `${path}/`, handle },
 ];
 
+/** Tells with each reading which methods its path has (DSP0266 §8.2 "Response headers", Allow). */
+export const tellingMethods = (routes: readonly Route[]): readonly Route[] =>
+  routes.map((route) => {
+    if (route.method !== 'GET') return route;
+    const methods = routes.filter(({ path }) => path === route.path).map(({ method }) => method);
+    const allow = [...new Set([...methods, 'HEAD'])].toSorted().join(', ');
+    const handle = async (request: HttpRequest): Promise<HttpReply> => {
+      const reply = await route.handle(request);
+      return { ...reply, headers: { ...reply.headers, allow } };
+    };
+    return { ...route, handle };
+  });
+
 /** What answers anybody. */
 export const open = (bmc: Bmc, method: Route['method'], path: string, handler: Handler): readonly Route[] =>
-  bothForms(method, path, async (request) => (await trouble(bmc, request)) ?? answer(bmc, () => handler(request)));
+  bothForms(method, path, async (request) => (await trouble(bmc, request)) ?? answer(bmc, request, () => handler(request)));
 
 /** What needs a login. */
 export const guarded = (bmc: Bmc, method: Route['method'], path: string, handler: Handler): readonly Route[] =>
   bothForms(method, path, async (request) => {
     const troubled = await trouble(bmc, request);
     if (troubled !== undefined) return troubled;
-    const reply = await answer(bmc, () => {
+    const reply = await answer(bmc, request, () => {
       authenticate(bmc, request);
       return handler(request);
     });
@@ -63,8 +76,11 @@ const trouble = async ({ options, quirks }: Bmc, request: HttpRequest): Promise<
   return refusalReply(new Refusal('ServiceTemporarilyUnavailable', seconds, { 'retry-after': seconds }), quirks.extendedInfoObject);
 };
 
-const answer = async ({ quirks }: Bmc, handle: () => HttpReply | Promise<HttpReply>): Promise<HttpReply> => {
+const answer = async ({ quirks }: Bmc, request: HttpRequest, handle: () => HttpReply | Promise<HttpReply>): Promise<HttpReply> => {
   try {
+    // DSP0266 §7.1 "Request headers": a version other than 4.0 is answered with 412.
+    const version = request.headers['odata-version'] ?? '4.0';
+    if (version !== '4.0') throw new Refusal('ODataVersionNotSupported', version);
     return await handle();
   } catch (error) {
     if (error instanceof Refusal) return refusalReply(error, quirks.extendedInfoObject);
@@ -88,11 +104,20 @@ const authenticate = ({ options, quirks, sessions }: Bmc, request: HttpRequest):
 
 const etagFor = (quirks: BmcQuirks, body: Resource): string => (quirks.emptyEtag ? '' : `${quirks.weakEtag412 ? 'W/' : ''}${etagOf(body)}`);
 
+/** The schema of a body, as DSP0266 §8.2.1 wants it linked. */
+const describedBy = (body: Resource): Readonly<Record<string, string>> => {
+  const name = /^#(\w+)\./.exec(String(body['@odata.type']))?.[1];
+  return name === undefined ? {} : { link: `<http://redfish.dmtf.org/schemas/v1/${name}.json>; rel=describedby` };
+};
+
 /** A resource as it is now, with its ETag. */
 export const resourceReply = ({ quirks }: Bmc, body: Resource): HttpReply => {
   const etag = etagFor(quirks, body);
-  return json(200, { ...body, '@odata.etag': etag }, { etag });
+  return json(200, { ...body, '@odata.etag': etag }, { etag, ...describedBy(body) });
 };
+
+/** A collection; it has no ETag. */
+export const collectionReply = (body: Resource): HttpReply => json(200, body, describedBy(body));
 
 /** The JSON of a request; throws MalformedJSON. */
 export const bodyOf = (request: HttpRequest): unknown => {

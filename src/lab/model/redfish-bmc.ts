@@ -2,13 +2,13 @@
 import { z } from 'zod';
 import type { HttpReply, HttpRequest, Route } from '../../world/world.ts';
 import { patchBoot, reset, settingsOf } from './changes.ts';
-import { bodyOf, found, guarded, open, resourceReply } from './door.ts';
+import { bodyOf, collectionReply, found, guarded, open, resourceReply, tellingMethods } from './door.ts';
 import type { Bmc, Handler, RedfishBmcOptions } from './door.ts';
 import { HostControl } from './host-control.ts';
 import type { Command } from './host-control.ts';
 import { noQuirks } from './quirks.ts';
 import type { BmcQuirks } from './quirks.ts';
-import { json, noContent, Refusal } from './replies.ts';
+import { common, json, noContent, Refusal } from './replies.ts';
 import * as resources from './resources.ts';
 import type { Resource, View } from './resources.ts';
 import { Sessions } from './sessions.ts';
@@ -29,7 +29,7 @@ export const redfishBmc = (options: RedfishBmcOptions): RedfishBmc => {
   const view: View = { name: options.name, machine: options.machine, control, quirks };
   const bmc: Bmc = { options, quirks, control, view, sessions: new Sessions(options.clock, options.random) };
   return {
-    routes: [...openRoutes(bmc), ...systemRoutes(bmc), ...sessionRoutes(bmc), ...otherRoutes(bmc)],
+    routes: tellingMethods([...openRoutes(bmc), ...systemRoutes(bmc), ...sessionRoutes(bmc), ...otherRoutes(bmc)]),
     quirks,
     commands: control.commands,
   };
@@ -39,7 +39,7 @@ export const redfishBmc = (options: RedfishBmcOptions): RedfishBmc => {
 const openRoutes = (bmc: Bmc): readonly Route[] => {
   const metadata: HttpReply = {
     status: 200,
-    headers: { 'content-type': 'application/xml', 'odata-version': '4.0' },
+    headers: { ...common, 'content-type': 'application/xml;charset=utf-8' },
     body: resources.metadata,
   };
   return [
@@ -48,6 +48,8 @@ const openRoutes = (bmc: Bmc): readonly Route[] => {
     ...open(bmc, 'GET', `${resources.root}/odata`, () => json(200, resources.odata)),
     ...open(bmc, 'GET', `${resources.root}/$metadata`, () => metadata),
     ...open(bmc, 'POST', resources.paths.sessions, (request) => logIn(bmc, request)),
+    // DSP0266 §7.9 "POST (create)": to a collection or to its Members is the same.
+    ...open(bmc, 'POST', `${resources.paths.sessions}/Members`, (request) => logIn(bmc, request)),
   ];
 };
 
@@ -60,7 +62,7 @@ const systemRoutes = (bmc: Bmc): readonly Route[] => {
     return reply;
   };
   return [
-    ...guarded(bmc, 'GET', paths.systems, () => json(200, resources.collection(paths.systems, 'ComputerSystem', [paths.system]))),
+    ...guarded(bmc, 'GET', paths.systems, () => collectionReply(resources.collection(paths.systems, 'ComputerSystem', [paths.system]))),
     ...guarded(bmc, 'GET', `${paths.systems}/:id`, one('1', readSystem)),
     ...guarded(
       bmc,
@@ -73,7 +75,7 @@ const systemRoutes = (bmc: Bmc): readonly Route[] => {
     ...guarded(bmc, 'POST', paths.reset, (request) => reset(bmc, request)),
     ...guarded(bmc, 'GET', paths.ports, () => {
       const members = resources.portIds(view.machine).map((id) => `${paths.ports}/${id}`);
-      return json(200, resources.collection(paths.ports, 'EthernetInterface', members));
+      return collectionReply(resources.collection(paths.ports, 'EthernetInterface', members));
     }),
     ...guarded(bmc, 'GET', `${paths.ports}/:id`, (request) => resourceReply(bmc, found(request, resources.port(view, idOf(request))))),
   ];
@@ -93,7 +95,7 @@ const sessionRoutes = (bmc: Bmc): readonly Route[] => {
     ...guarded(bmc, 'GET', paths.sessions, (request) => {
       offered(request);
       const members = sessions.list().map(({ id }) => `${paths.sessions}/${id}`);
-      return json(200, resources.collection(paths.sessions, 'Session', members));
+      return collectionReply(resources.collection(paths.sessions, 'Session', members));
     }),
     ...guarded(bmc, 'GET', `${paths.sessions}/:id`, (request) =>
       resourceReply(bmc, resources.session(found(request, sessions.get(idOf(request))))),
@@ -109,7 +111,7 @@ const otherRoutes = (bmc: Bmc): readonly Route[] => {
   const { paths } = resources;
   const { view, options } = bmc;
   const list = (path: string, kind: string, member: string): readonly Route[] =>
-    guarded(bmc, 'GET', path, () => json(200, resources.collection(path, kind, [member])));
+    guarded(bmc, 'GET', path, () => collectionReply(resources.collection(path, kind, [member])));
   const member = (path: string, id: string, read: () => Resource): readonly Route[] =>
     guarded(
       bmc,
@@ -125,8 +127,11 @@ const otherRoutes = (bmc: Bmc): readonly Route[] => {
     ...guarded(bmc, 'GET', paths.accountService, () => resourceReply(bmc, resources.accountService())),
     ...list(paths.accounts, 'ManagerAccount', paths.account),
     ...member(paths.accounts, '1', () => resources.account(options.username)),
-    ...list(paths.roles, 'Role', paths.role),
-    ...member(paths.roles, 'Administrator', () => resources.role()),
+    ...guarded(bmc, 'GET', paths.roles, () => {
+      const members = resources.roleIds.map((id) => `${paths.roles}/${id}`);
+      return collectionReply(resources.collection(paths.roles, 'Role', members));
+    }),
+    ...guarded(bmc, 'GET', `${paths.roles}/:id`, (request) => resourceReply(bmc, found(request, resources.role(idOf(request))))),
   ];
 };
 

@@ -31,6 +31,7 @@ const messages = {
   ResourceInStandby: [409, 'Critical', 'The request could not be performed because the resource is in standby.', 'Turn the host on first.'],
   ResourceInUse: [409, 'Warning', 'The change to %1 cannot be made while the host is on.', 'Turn the host off first.'],
   PreconditionFailed: [412, 'Critical', 'The ETag supplied did not match the ETag required to change this resource.', 'Read it again.'],
+  ODataVersionNotSupported: [412, 'Critical', 'The OData-Version %1 is not supported.', 'Send 4.0.'],
   PreconditionRequired: [428, 'Critical', 'A precondition header or annotation is required to change this resource.', 'Send If-Match.'],
   SessionLimitExceeded: [
     503,
@@ -57,7 +58,8 @@ export class Refusal extends Error {
   }
 }
 
-const common = { 'odata-version': '4.0', 'cache-control': 'no-store' } as const;
+/** On every reply of a Redfish service (DSP0266 §8.2 "Response headers"). */
+export const common = { 'odata-version': '4.0', 'cache-control': 'no-store' } as const;
 
 /** DSP0266 §8.6 "Error responses". */
 export const refusalReply = (refusal: Refusal, asObject: boolean): HttpReply => {

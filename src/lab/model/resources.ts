@@ -31,7 +31,6 @@ export const paths = {
   accounts: `${root}/AccountService/Accounts`,
   account: `${root}/AccountService/Accounts/1`,
   roles: `${root}/AccountService/Roles`,
-  role: `${root}/AccountService/Roles/Administrator`,
 } as const;
 
 const link = (path: string): { readonly '@odata.id': string } => ({ '@odata.id': path });
@@ -113,8 +112,8 @@ export const system = (view: View): Resource => {
       // As on iDRAC10: the properties are there, their values only in the settings.
       Boot: quirks.bootInSettings ? { BootSourceOverrideEnabled: null, BootSourceOverrideTarget: null } : bootOf(view),
       ...settingsOf(quirks),
-      ProcessorSummary: { Count: 1, CoreCount: machine.cpus, LogicalProcessorCount: machine.cpus, Status: healthy },
-      MemorySummary: { TotalSystemMemoryGiB: machine.memoryMiB / 1024, Status: healthy },
+      ProcessorSummary: { Count: 1, CoreCount: machine.cpus, LogicalProcessorCount: machine.cpus },
+      MemorySummary: { TotalSystemMemoryGiB: machine.memoryMiB / 1024 },
       EthernetInterfaces: link(paths.ports),
       Links: { Chassis: [link(paths.chassis)], ManagedBy: [link(paths.manager)] },
       Actions: { '#ComputerSystem.Reset': { target: paths.reset, 'ResetType@Redfish.AllowableValues': resetTypes } },
@@ -197,19 +196,26 @@ export const account = (username: string): Resource =>
       AccountTypes: ['Redfish'],
       Enabled: true,
       Locked: false,
-      Links: { Role: link(paths.role) },
+      Links: { Role: link(`${paths.roles}/Administrator`) },
     },
   );
 
-export const role = (): Resource =>
-  resource(
-    { path: paths.role, type: 'Role.v1_3_2', name: 'Administrator' },
-    {
-      RoleId: 'Administrator',
-      IsPredefined: true,
-      AssignedPrivileges: ['Login', 'ConfigureManager', 'ConfigureUsers', 'ConfigureSelf', 'ConfigureComponents'],
-    },
-  );
+/** The roles that every service has, and what each may do (DSP0266 §13.4.2 "Roles"). */
+const privileges: Readonly<Record<string, readonly string[]>> = {
+  Administrator: ['Login', 'ConfigureManager', 'ConfigureUsers', 'ConfigureSelf', 'ConfigureComponents'],
+  Operator: ['Login', 'ConfigureComponents', 'ConfigureSelf'],
+  ReadOnly: ['Login', 'ConfigureSelf'],
+};
+export const roleIds: readonly string[] = Object.keys(privileges);
+
+/** undefined where there is no such role. */
+export const role = (id: string): Resource | undefined =>
+  privileges[id] === undefined
+    ? undefined
+    : resource(
+        { path: `${paths.roles}/${id}`, type: 'Role.v1_3_2', name: id },
+        { RoleId: id, IsPredefined: true, AssignedPrivileges: privileges[id] },
+      );
 
 /** Where Redfish begins (DSP0266 §6.5.2 "Redfish version"). */
 export const versions: Resource = { v1: `${root}/` };

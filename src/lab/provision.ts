@@ -1,0 +1,68 @@
+/** The main job, once through: enrol every server, claim each when it was inspected, follow until all phoned home. */
+import type { HostJson } from '../api/types.ts';
+import type { LabWorld } from '../world/lab-world.ts';
+import type { Terminal } from '../world/terminal.ts';
+import type { Crew } from './crew.ts';
+import { hostBar, timelineLine } from './show.ts';
+
+const pollMs = 250;
+export interface ProvisionOptions {
+  readonly image: string;
+  readonly withinMs: number;
+  /** Timeline lines and bars; nothing where the output is for machines. */
+  readonly show: Pick<Terminal, 'error' | 'errorIsTty' | 'columns'> | undefined;
+  readonly since: number;
+}
+
+/** Lines above, bars below: the bars are drawn anew after each batch of lines. */
+const screenOf = (show: ProvisionOptions['show']): ((lines: readonly string[], bars: readonly string[]) => void) => {
+  let drawn = 0;
+  return (lines, bars) => {
+    if (show === undefined) return;
+    if (!show.errorIsTty) return show.error(lines.map((line) => `${line}\n`).join(''));
+    const up = drawn === 0 ? '' : `\u001B[${drawn}A\u001B[J`;
+    show.error(up + [...lines, ...bars].map((line) => `${line.slice(0, show.columns - 1)}\n`).join(''));
+    drawn = bars.length;
+  };
+};
+
+/** Resolves with the hosts as they are when all have phoned home, when one has failed for good, or when the time is over. */
+export const provisionAll = async (lab: LabWorld, crew: Crew, options: ProvisionOptions): Promise<readonly HostJson[]> => {
+  const { admin, rack } = crew;
+  for (const { name, mac, firmware, bmc } of rack.hosts)
+    await admin.enrol({ name, macs: [mac], firmware, bmc: { protocol: 'redfish', ...bmc } });
+  const after = new Map<string, number>();
+  const claimed = new Set<string>();
+  const draw = screenOf(options.show);
+  const until = lab.clock.now() + options.withinMs;
+  for (;;) {
+    const hosts = await admin.hosts();
+    const lines: string[] = [];
+    for (const host of hosts) {
+      const { items, next } = await admin.timeline(host.name, after.get(host.name) ?? 0);
+      after.set(host.name, next);
+      lines.push(...items.map((row) => timelineLine(host.name, row, options.since)));
+      if (host.state !== 'available' || claimed.has(host.name)) continue;
+      const serial = `REMUDA-${host.name}-d0`;
+      await admin.claim({
+        id: `lab-${host.name}`,
+        owner: 'lab',
+        host: host.name,
+        image: options.image,
+        disk: { serial },
+        hostName: host.name,
+        userData: `#cloud-config\nhostname: ${host.name}-lab\n`,
+      });
+      claimed.add(host.name);
+    }
+    draw(
+      lines,
+      hosts.map((host) => hostBar(host, options.show?.columns ?? 80)),
+    );
+    const over = hosts.every(
+      (host) => (host.state === 'provisioned' && host.facts.phonedHome !== null) || host.failed !== null || host.held !== null,
+    );
+    if (over || lab.clock.now() > until || lab.signal.aborted) return hosts;
+    await lab.clock.sleep(pollMs).catch(() => undefined);
+  }
+};
