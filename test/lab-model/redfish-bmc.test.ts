@@ -71,10 +71,12 @@ describe('the tree', () => {
       assert.match(String(resource['@odata.type']), /^#[A-Za-z]+\.(v\d+_\d+_\d+\.)?[A-Za-z]+$/);
       assert.ok(typeof resource['Name'] === 'string');
       assert.equal(headers['odata-version'], '4.0');
+      assert.match(headers['allow'] ?? '', /^GET, HEAD/);
+      assert.match(headers['link'] ?? '', /rel=describedby$/);
       if (!('Members' in resource)) assert.equal(resource['@odata.etag'], headers['etag']);
       todo.push(...linksIn(body));
     }
-    assert.equal(seen.size, 17);
+    assert.equal(seen.size, 19);
   });
   test('root, versions, metadata and service document need no login; all else does', async () => {
     const { ask } = await rig();
@@ -218,6 +220,14 @@ describe('refusals', () => {
     assert.equal((await boot(change, { 'if-match': headers['etag'] ?? '' })).message, 'PreconditionFailed');
     assert.equal((await boot(change, { 'if-match': '*' })).status, 200);
   });
+});
+
+test('another OData version is refused, and Allow tells the methods', async () => {
+  const { ask } = await rig();
+  const refused = await ask('GET', '/redfish/v1/Systems/1', undefined, { authorization: basic, 'odata-version': '4.1' });
+  assert.deepEqual([refused.status, refused.message], [412, 'ODataVersionNotSupported']);
+  assert.equal((await ask('GET', '/redfish/v1/Systems/1')).headers['allow'], 'GET, HEAD, PATCH');
+  assert.equal((await ask('GET', '/redfish/v1/SessionService/Sessions')).headers['allow'], 'GET, HEAD, POST');
 });
 
 describe('sessions', () => {
