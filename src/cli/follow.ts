@@ -33,7 +33,7 @@ const patiently = async <T>(context: Context, ask: () => Promise<T>): Promise<T>
       return await ask();
     } catch (error) {
       const away = error instanceof CommandFailure && error.exit === exits.unreachable;
-      if (!away || clock.now() - began >= awayMs) throw error;
+      if (!away || signal.aborted || clock.now() - began >= awayMs) throw error;
       if (!told) context.terminal.error(`${error.message}; trying again\n`);
       told = true;
       await clock.sleep(awayPauseMs, signal);
@@ -109,8 +109,12 @@ export const waitProvisioned = async (context: Context, began: HostJson): Promis
     await patiently(context, () => printNew(quiet, began.id, cursor, { waitMs, bar }));
     const answer = await patiently(context, () => context.client.get(`/v1/hosts/${segment(began.id)}`, hostJson));
     const end = settled(answer.value, wanted);
-    if (end === 'provisioned') return answer;
-    if (end !== undefined) throw end;
+    if (end !== undefined) {
+      // What was journalled between the two questions, the last step of all.
+      await printNew(quiet, began.id, cursor, { waitMs: 0, bar });
+      if (end === 'provisioned') return answer;
+      throw end;
+    }
     drawProgress(bar, answer.value);
     await context.world.clock.sleep(pauseMs, context.world.signal);
   }

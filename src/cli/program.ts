@@ -12,7 +12,7 @@ import { CommandFailure, exits, failureOf } from './failure.ts';
 import { hostCommands } from './host-commands.ts';
 import { plainText } from './human.ts';
 import { imageCommands } from './image-commands.ts';
-import { does, leaf } from './session.ts';
+import { does, leaf, withConnection } from './session.ts';
 import type { CliDeps, Session } from './session.ts';
 import { styleFor } from './style.ts';
 
@@ -72,7 +72,7 @@ const otherCommands = (session: Session, program: Command): void => {
 /** The whole tree, for parsing and for completion. */
 export const buildProgram = (session: Session): Command => {
   const { terminal } = session.deps;
-  const program = new Command('remuda')
+  const program = withConnection(new Command('remuda'))
     .description('Servers are changed, not patched: claim a host, name an image, and it runs it.')
     .exitOverride()
     .enablePositionalOptions()

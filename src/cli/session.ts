@@ -1,5 +1,4 @@
 /** One run of the command line: what every command has at hand, and how commands hang in the tree. */
-import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { ImageJson, ImportBody } from '../api/types.ts';
 import type { Clock, Files, Http } from '../world/world.ts';
@@ -104,14 +103,15 @@ export interface Session {
 /** What a command does with its arguments and options; nothing returned is 0. */
 export type Run<O> = (context: Context, args: readonly string[], options: O) => Promise<Exit | void>;
 
-/** A command that asks the daemon: with `--json`, `--socket` and `--url`. `spec` is commander's: `show <host>`. */
-export const leaf = (parent: Command, spec: string, description: string): Command =>
-  parent
-    .command(spec)
-    .description(description)
+/** Options that may stand before or after the name of a command. */
+export const withConnection = (command: Command): Command =>
+  command
     .option('--json', 'print the daemon\u2019s own JSON')
-    .addOption(new Option('--socket <path>', `the daemon\u2019s Unix socket (REMUDA_SOCKET; ${defaultSocket})`))
-    .addOption(new Option('--url <url>', 'the daemon\u2019s admin URL instead of its socket (REMUDA_URL)'));
+    .option('--socket <path>', `the daemon\u2019s Unix socket (REMUDA_SOCKET; ${defaultSocket})`)
+    .option('--url <url>', 'the daemon\u2019s admin URL instead of its socket (REMUDA_URL)');
+/** A command that asks the daemon. `spec` is commander's: `show <host>`. */
+export const leaf = (parent: Command, spec: string, description: string): Command =>
+  withConnection(parent.command(spec).description(description));
 
 /** Lets the command do `run`. The type of its options is what the caller declared on it. */
 export const does = <O extends object = object>(session: Session, command: Command, run: Run<O>): void => {
