@@ -1,0 +1,57 @@
+/** Completion: bash itself completes by the generated script; all three scripts know every command and option of the tree. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, test } from 'node:test';
+import { placesOf, shells } from '../../src/cli/completion.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import { FakeLocal, FakeTerminal, bench } from './bench.ts';
+
+const complete = (script: string, words: readonly string[]): readonly string[] => {
+  const line = words.map((word) => `'${word}'`).join(' ');
+  const ask = `${script}\nCOMP_WORDS=(remuda ${line}); COMP_CWORD=${words.length}; _remuda; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', ask], { encoding: 'utf8', timeout: 10_000 });
+  assert.equal(`${stderr}${status ?? ''}`, '0');
+  return stdout.split('\n').filter((word) => word !== '');
+};
+
+describe('bash', async () => {
+  const { run } = await bench();
+  const { out: script } = await run('completion bash');
+  const cases: readonly [readonly string[], readonly string[]][] = [
+    [['ho'], ['host']],
+    [
+      ['host', 're'],
+      ['retry', 'reprovision', 'release'],
+    ],
+    [
+      ['host', 'power', 'h1', 'o'],
+      ['on', 'off'],
+    ],
+    [['host', 'enrol', 'h1', '--firm'], ['--firmware']],
+    [
+      ['host', 'enrol', 'h1', '--firmware', ''],
+      ['bios', 'uefi'],
+    ],
+    [['host', 'enrol', '--mac', 'host', 'acc'], []],
+    [['claim', 'create', '--dry'], ['--dry-run']],
+    [['completion', ''], ['bash', 'zsh', 'fish', '--help'].filter((word) => !word.startsWith('-'))],
+    [['image', 'import', '--phone-home', 'n'], ['none']],
+  ];
+  for (const [words, expected] of cases)
+    test(`remuda ${words.join(' ')}`, () => assert.deepEqual([...complete(script, words)].toSorted(), [...expected].toSorted()));
+});
+
+test('each script names every place of the tree', async () => {
+  const { run } = await bench();
+  const deps = { terminal: new FakeTerminal(), local: new FakeLocal() } as unknown as Parameters<typeof buildProgram>[0]['deps'];
+  const places = placesOf(buildProgram({ deps, outcome: { exit: 0 } }));
+  assert.ok(places.length > 30, `${places.length} places`);
+  for (const shell of Object.keys(shells)) {
+    const { out, exit } = await run(`completion ${shell}`);
+    assert.equal(exit, 0);
+    for (const place of places) {
+      if (place.path !== '') assert.ok(out.includes(place.path), `${shell} does not know ${place.path}`);
+      for (const { flag } of place.options) assert.ok(out.includes(flag.slice(2)), `${shell} does not know ${flag}`);
+    }
+  }
+});
