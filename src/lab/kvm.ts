@@ -1,42 +1,51 @@
-/** Whether KVM runs guests here. A /dev/kvm that opens proves nothing: in some sandboxes its guests never get anywhere. */
+/** Whether KVM runs guests here. A /dev/kvm that opens proves nothing: in some sandboxes SeaBIOS gets through its tests, and iPXE or OVMF then hang. */
 import { z } from 'zod';
 import { RemudaError } from '../errors.ts';
 import type { LabProcess, LabWorld } from '../world/lab-world.ts';
 
-const probeMs = 3_000;
-/** What SeaBIOS says on its debug port when it is through: the guest ran, took interrupts, and timers passed. */
-const lastWords = 'No bootable device';
+/** iPXE waits two seconds for a key before it sends its first packet. */
+const probeMs = 5_000;
+/** pcap's file header; what is longer holds a packet. */
+const emptyCaptureBytes = 24;
 const cached = z.object({ bootId: z.string(), works: z.boolean() });
 
-const qemuArguments = (accel: 'kvm' | 'tcg'): readonly string[] =>
+/** A host whose only device is a network card that leads nowhere but into a capture file. */
+const qemuArguments = (accel: 'kvm' | 'tcg', capture: string): readonly string[] =>
   [
-    ['-machine', 'pc', '-accel', accel, '-m', '32', '-nodefaults', '-no-user-config', '-display', 'none'],
-    // The port is SeaBIOS's CONFIG_DEBUG_IO.
-    ['-chardev', 'stdio,id=debug,signal=off', '-device', 'isa-debugcon,iobase=0x402,chardev=debug'],
+    ['-machine', 'pc', '-accel', accel, '-cpu', accel === 'kvm' ? 'host' : 'max', '-m', '128'],
+    ['-nodefaults', '-no-user-config', '-display', 'none'],
+    ['-netdev', 'hubport,id=net0,hubid=0', '-device', 'virtio-net-pci,netdev=net0,bootindex=0'],
+    ['-object', `filter-dump,id=capture,netdev=net0,file=${capture.replaceAll(',', ',,')}`],
   ].flat();
 
-const speaks = async (process: LabProcess, lab: LabWorld): Promise<boolean> => {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  process.lines((line) => {
-    if (line.includes(lastWords)) resolve(true);
-  });
-  const cancel = lab.clock.after(probeMs, () => resolve(false));
-  const works = await Promise.race([promise, process.wait().then(() => false)]);
-  cancel();
+/** Whether the guest has sent a packet before the time is over or its process ends. */
+const sends = async (lab: LabWorld, process: LabProcess, capture: string): Promise<boolean> => {
+  const state = { ended: false };
+  const end = process.wait().then(() => void (state.ended = true));
+  const until = lab.clock.now() + probeMs;
+  while (!state.ended && lab.clock.now() < until) {
+    const captured = await lab.files.stat(capture);
+    if (captured !== undefined && captured.sizeBytes > emptyCaptureBytes) break;
+    await lab.clock.sleep(50);
+  }
+  const works = !state.ended && lab.clock.now() < until;
+  process.kill('SIGKILL');
+  await end;
   return works;
 };
 
-/** Whether a guest without disks gets through its BIOS within 3 s with this accelerator. False where there is no QEMU. */
-export const guestRuns = async (lab: LabWorld, accel: 'kvm' | 'tcg'): Promise<boolean> => {
+/** Whether a guest gets as far as iPXE's first DISCOVER within 5 s with this accelerator. False where there is no QEMU. Writes in `folder`, and removes it. */
+export const guestRuns = async (lab: LabWorld, accel: 'kvm' | 'tcg', folder: string): Promise<boolean> => {
+  const capture = `${folder}/${accel}-probe.pcap`;
+  await lab.files.remove(capture);
   try {
-    const process = await lab.processes.spawn('qemu-system-x86_64', qemuArguments(accel), { stdout: 'lines' });
-    const works = await speaks(process, lab);
-    process.kill('SIGKILL');
-    await process.wait();
-    return works;
+    const process = await lab.processes.spawn('qemu-system-x86_64', qemuArguments(accel, capture));
+    return await sends(lab, process, capture);
   } catch (error) {
     if (error instanceof RemudaError && error.code === 'not-found') return false;
     throw error;
+  } finally {
+    await lab.files.remove(capture);
   }
 };
 
@@ -46,8 +55,8 @@ export const probeKvm = async (lab: LabWorld, folder: string): Promise<boolean> 
   const file = `${folder}/kvm.json`;
   const known = cached.safeParse(parse(await textOf(lab, file)));
   if (known.success && known.data.bootId === bootId) return known.data.works;
-  const works = (await lab.files.stat('/dev/kvm')) !== undefined && (await guestRuns(lab, 'kvm'));
   await lab.files.makeFolder(folder);
+  const works = (await lab.files.stat('/dev/kvm')) !== undefined && (await guestRuns(lab, 'kvm', folder));
   await lab.files.write(file, JSON.stringify({ bootId, works }));
   return works;
 };
