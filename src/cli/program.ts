@@ -102,7 +102,9 @@ const tell = (deps: CliDeps, failure: CommandFailure, asJson: boolean): void => 
     return;
   }
   const style = styleFor({ isTty: terminal.errorIsTty, env: terminal.env });
-  terminal.error(`${style('bad', 'error:')} ${plainText(failure.message)}\n`);
+  // A configuration may have several faults, a line each.
+  const lines = failure.message.split('\n').map(plainText);
+  terminal.error(`${style('bad', 'error:')} ${lines.join('\n       ')}\n`);
   if (failure.next !== undefined) terminal.error(`${style('bold', 'next:')}  ${plainText(failure.next)}\n`);
 };
 

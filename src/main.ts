@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+/** The door: builds the real world, hands it to the command line, and says how the process ends. */
+import about from '../package.json' with { type: 'json' };
+import { runCli } from './cli/program.ts';
+import type { BuildWish, LocalCommands } from './cli/session.ts';
+import type { ImageJson } from './api/types.ts';
+import { RemudaError } from './errors.ts';
+import { realLabWorld } from './world/real-lab.ts';
+import type { LabWorld } from './world/lab-world.ts';
+import { realTerminal } from './world/terminal.ts';
+
+const terminal = realTerminal();
+const ending = new AbortController();
+/** The first signal ends what runs in good order, the second one at once. */
+const end = (signal: 'SIGINT' | 'SIGTERM', exitCode: number): void => {
+  process.on(signal, () => {
+    if (ending.signal.aborted) process.exit(exitCode);
+    ending.abort(new DOMException(`ended by ${signal}`, 'AbortError'));
+  });
+};
+end('SIGINT', 130);
+end('SIGTERM', 143);
+
+const worldAt = (level: string): LabWorld =>
+  realLabWorld({ signal: ending.signal, log: { level, destination: 'stderr', pretty: terminal.errorIsTty } });
+const world = worldAt('warn');
+
+/** Loaded when they are asked for, so that a question to the daemon does not wait for a database and for QEMU. */
+const local: LocalCommands = {
+  serve: async ({ config: path = '/etc/remuda/remuda.yaml' }) => {
+    const { readConfig, serve } = await import('./serve.ts');
+    const { absolute } = await import('./cli/input.ts');
+    const config = await readConfig(world.files, absolute(path, terminal.cwd));
+    await serve(worldAt(config.log), config, about.version);
+    return 0;
+  },
+  lab: async (args) => {
+    const { labCommand } = await import('./lab/command.ts');
+    return labCommand(args, world, terminal);
+  },
+  buildImage: async ({ recipe, name, release, onLine, bring }: BuildWish): Promise<ImageJson> => {
+    const { buildRecipe } = await import('./image/build.ts');
+    let brought: ImageJson | undefined;
+    await buildRecipe(world, recipe, {
+      store: {
+        import: async ({ file }, { name: imageName, phoneHome, expectDigest }) => {
+          brought = await bring({ path: file, name: imageName, phoneHome, expectDigest });
+          return brought;
+        },
+      },
+      ...(name === undefined ? {} : { imageName: name }),
+      ...(release === undefined ? {} : { release }),
+      onLine,
+      signal: ending.signal,
+    });
+    if (brought === undefined) throw new RemudaError('internal', `the build of ${recipe} brought nothing into the store`);
+    return brought;
+  },
+};
+
+process.exitCode = await runCli(process.argv.slice(2), { world, terminal, local, version: about.version });
