@@ -26,6 +26,8 @@ need() {
   done
 }
 export PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin
+# The Go that deploy/setup.sh fetched, where the machine had none that fits.
+[ ! -x "$cache/go/bin/go" ] || export PATH=$cache/go/bin:$PATH
 
 # locked NAME COMMAND...: one builder at a time; others wait.
 locked() {

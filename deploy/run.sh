@@ -1,0 +1,87 @@
+#!/bin/sh
+# Sets up what a command needs, then runs it: sh deploy/run.sh COMMAND [ARGUMENTS]. The scripts of package.json all come here.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cache=${REMUDA_CACHE:-$HOME/.cache/remuda}
+command=${1:?"which command? See the scripts in package.json"}
+shift
+
+set_up() { sh "$root/deploy/setup.sh" "$@"; }
+# Ours before the machine's: Node 26 from the lock file, and the Go that the set-up fetched because the machine had none that fits.
+export PATH="$root/node_modules/.bin:$([ -d "$cache/go/bin" ] && echo "$cache/go/bin:" || :)$PATH:/usr/sbin:/sbin"
+
+check() {
+  echo "check: types"
+  tsc --noEmit -p .
+  echo "check: lint"
+  oxlint --type-aware --quiet src test
+  echo "check: format"
+  oxfmt --check src test
+}
+tests() {
+  # No test may depend on where and in which language it runs.
+  TZ=UTC LC_ALL=C.UTF-8 exec node test/run.ts "$@"
+}
+
+case $command in
+  remuda)
+    set_up
+    exec node "$root/src/main.ts" "$@"
+    ;;
+  lab)
+    set_up lab go
+    cd "$root"
+    exec node src/main.ts lab "$@"
+    ;;
+esac
+cd "$root"
+case $command in
+  check)
+    set_up
+    check
+    ;;
+  test)
+    set_up unit lab test go
+    check
+    tests all "$@"
+    ;;
+  test:unit)
+    set_up unit
+    tests unit "$@"
+    ;;
+  test:interop)
+    set_up unit test
+    tests interop "$@"
+    ;;
+  test:lab)
+    set_up unit lab go
+    tests images lab "$@"
+    ;;
+  sim)
+    set_up
+    # npm run sim -- [--seeds N | --seed N] [--trace FILE]
+    while [ $# -gt 0 ]; do
+      case $1 in
+        --seed) export SIM_SEED="${2:?--seed takes a number}" ;;
+        --seeds) export SIM_SEEDS="${2:?--seeds takes a number}" ;;
+        --trace) export SIM_TRACE="${2:?--trace takes a file}" ;;
+        *)
+          echo "usage: npm run sim -- [--seeds N | --seed N] [--trace FILE]" >&2
+          exit 2
+          ;;
+      esac
+      shift 2
+    done
+    export SIM_SEEDS="${SIM_SEEDS:-1000}"
+    tests sim
+    ;;
+  bench)
+    set_up unit lab test go
+    tests bench "$@"
+    ;;
+  *)
+    echo "there is no command '$command'; see the scripts in package.json" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,64 @@
+/** Runs groups of test files one after the other, each as parallel as it may be, with one report and one summary at the end. */
+import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { Readable } from 'node:stream';
+import { spec } from 'node:test/reporters';
+import type { TestEvent } from 'node:test/reporters';
+import { run } from 'node:test';
+
+interface Group {
+  readonly files: string;
+  readonly without?: readonly string[];
+  /** Files at the same time: those that start servers, namespaces or QEMU run alone. */
+  readonly atOnce: number;
+}
+const apart = ['sim', 'images', 'interop', 'lab', 'lab-qemu', 'bench'];
+/** In the order in which `all` runs them: what is quick and tells most first. */
+const groups: Readonly<Record<string, Group>> = {
+  unit: { files: 'test/**/*.test.ts', without: apart.map((folder) => `test/${folder}/**`), atOnce: Math.min(4, availableParallelism()) },
+  sim: { files: 'test/sim/**/*.test.ts', atOnce: Math.min(2, availableParallelism()) },
+  images: { files: 'test/images/**/*.test.ts', atOnce: 1 },
+  interop: { files: 'test/interop/**/*.test.ts', atOnce: 1 },
+  lab: { files: 'test/lab{,-qemu}/**/*.test.ts', atOnce: 1 },
+  bench: { files: 'test/bench/**/*.test.ts', atOnce: 1 },
+};
+const all = Object.keys(groups).filter((name) => name !== 'bench');
+
+const filesOf = ({ files, without = [] }: Group): readonly string[] => globSync(files, { exclude: [...without] }).toSorted();
+
+/** The closing lines of each run, like `tests 12`, added up into one set for all. */
+const closing = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
+const totals = new Map<string, number>();
+
+async function* events(plan: readonly { readonly files: readonly string[]; readonly atOnce: number }[]): AsyncGenerator<TestEvent> {
+  for (const { files, atOnce } of plan)
+    for await (const event of run({ files: [...files], concurrency: atOnce }) as AsyncIterable<TestEvent>) {
+      if (event.type === 'test:summary') continue;
+      const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
+      if (name === undefined) yield event;
+      else totals.set(name, (totals.get(name) ?? 0) + Number(value));
+    }
+  for (const [name, value] of totals) yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } };
+}
+
+const words = process.argv.slice(2);
+const chosen = words.flatMap((word) => (word === 'all' ? all : word in groups ? [word] : []));
+const named = words.filter((word) => word !== 'all' && !(word in groups));
+const plan =
+  named.length > 0
+    ? [{ files: named, atOnce: 1 }]
+    : chosen.flatMap((name) => {
+        const group = groups[name];
+        const files = group === undefined ? [] : filesOf(group);
+        return group === undefined || files.length === 0 ? [] : [{ files, atOnce: group.atOnce }];
+      });
+if (plan.length === 0) {
+  console.error(`no test files for: ${words.join(' ') || '(nothing)'}; groups are all, ${Object.keys(groups).join(', ')}`);
+  process.exit(2);
+}
+Readable.from(events(plan))
+  .compose(new spec())
+  .on('end', () => {
+    if ((totals.get('fail') ?? 0) + (totals.get('cancelled') ?? 0) > 0 || !totals.has('tests')) process.exitCode = 1;
+  })
+  .pipe(process.stdout);
