@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const requirements = ['redfishtool==1.1.8', 'sushy==5.14.0', 'sushy-tools==2.2.0'];
+const requirements = ['redfishtool==1.1.8', 'sushy==5.14.0', 'sushy-tools==2.2.0', 'redfish-protocol-validator==1.3.2'];
 const installMs = 300_000;
 
 /** The folder of its programs. */

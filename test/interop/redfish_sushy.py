@@ -21,7 +21,6 @@ def show(step):
         "enabled": system.boot.enabled.value,
         "mode": system.boot.mode.value,
         "macs": sorted(system.ethernet_interfaces.summary.keys()),
-        "cpus": system.processors.summary.count if "Processors" in system.json else None,
         "memory": system.memory_summary.size_gib,
         "manager": connection.get_manager_collection().get_members()[0].firmware_version,
         "chassis": connection.get_chassis_collection().get_members()[0].chassis_type.value,
@@ -44,5 +43,4 @@ try:
 except sushy.exceptions.HTTPError as error:
     print(json.dumps({"step": "refused", "status": error.status_code, "message": error.detail}), flush=True)
 if kind == "session":
-    how = connection._auth
-    how.close()
+    connection._auth.close()
