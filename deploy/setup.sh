@@ -95,7 +95,6 @@ curl            to fetch the Go tool chain
 ca-certificates to fetch the Go tool chain
 unzip           to unpack the Go tool chain
 END
-    *) die "there is no group of packages '$1'; there are unit, lab, test and go" ;;
   esac
 }
 
@@ -137,6 +136,7 @@ install_packages() {
     tail -n 20 "$cache/apt.log" >&2
     die "apt-get could not install $names"
   }
+  [ -z "$(missing_packages "$@")" ] || die "apt-get ended well, but still missing: $(missing_packages "$@" | reasons)"
 }
 
 # Other distributions: which programs tell that everything is there, and a recipe. Not tried; and the images take their kernel from apt.
@@ -244,7 +244,8 @@ groups=
 for group; do
   case $group in
     go) set_up_go ;;
-    *) groups="$groups $group" ;;
+    unit | lab | test) groups="$groups $group" ;;
+    *) die "there is no group '$group'; there are unit, lab, test and go" ;;
   esac
 done
 # shellcheck disable=SC2086 # one word per group
