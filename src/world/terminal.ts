@@ -39,9 +39,9 @@ const writeAll = (fd: number, text: string): void => {
 
 const readSecret = (prompt: string): Promise<string | undefined> =>
   new Promise((resolve) => {
-    writeAll(2, prompt);
-    // readline edits the line; its echo goes where nobody sees it.
+    // readline edits the line; its echo goes where nobody sees it, and the terminal's own echo ends here, before anybody is asked to type.
     const lines = createInterface({ input: process.stdin, output: new PassThrough(), terminal: true, historySize: 0 });
+    writeAll(2, prompt);
     let answer: string | undefined;
     lines.once('line', (line) => {
       answer = line;
