@@ -264,3 +264,138 @@ describe('BMCs that are not by the book', () => {
     assert.equal((await driver.bootOnceFromNetwork('uefi')).settled, true);
   });
 });
+
+describe('ways in, by the book and beside it', () => {
+  const root = { 'GET /redfish/v1/': { Systems: { '@odata.id': '/s' }, Links: { Sessions: { '@odata.id': '/sessions' } } } };
+  const rest = { 'GET /s': { Members: [{ '@odata.id': '/s/a' }] }, 'GET /s/a': { PowerState: 'On' } };
+  const opened = (token: string): HttpReply => ({ status: 201, headers: { 'X-Auth-Token': token, Location: '/sessions/1' } });
+  test('the session service is asked where the root has no direct link', async () => {
+    const routes = canned({
+      ...rest,
+      'GET /redfish/v1/': { Systems: { '@odata.id': '/s' }, SessionService: { '@odata.id': '/service' } },
+      'GET /service': { Sessions: { '@odata.id': '/sessions' } },
+      'POST /sessions': { reply: opened('t0k') },
+    });
+    const { driver, calls } = await bench({ routes });
+    assert.equal(await driver.readPower(), 'on');
+    assert.equal(calls.at(-1)?.headers?.['x-auth-token'], 't0k');
+  });
+  test('a session service that is named and is not there: basic, and the log says so', async () => {
+    const { driver, calls, log } = await bench({ routes: canned({ ...root, ...rest }) });
+    assert.equal(await driver.readPower(), 'on');
+    assert.match(calls.at(-1)?.headers?.['authorization'] ?? '', /^Basic /);
+    assert.ok(log.some(({ message }) => message.includes('HTTP basic')));
+  });
+  test('basic that is refused is tried once', async () => {
+    const { driver, calls } = await bench({ quirks: { noSessionService: true, wrongPassword: true } });
+    for (const _ of [1, 2]) await fails(driver.readPower(), 'bmc-refused');
+    assert.equal(calls.filter(({ url }) => url.endsWith('/Systems')).length, 2);
+  });
+  test('a token that is refused at once is not renewed', async () => {
+    const routes = canned({ ...root, 'POST /sessions': { reply: opened('t0k') }, 'GET /s': { reply: { status: 401 } } });
+    const { driver, calls } = await bench({ routes });
+    await fails(driver.readPower(), 'bmc-refused');
+    assert.equal(calls.filter(({ method }) => method === 'POST').length, 1);
+  });
+  test('a session without a token is refused', async () => {
+    const { driver } = await bench({ routes: canned({ ...root, ...rest, 'POST /sessions': { reply: opened('') } }) });
+    assert.match((await fails(driver.readPower(), 'bmc-refused')).message, /without a token/);
+  });
+  test('too many requests is a BMC that cannot just now', async () => {
+    const reply = { status: 429, headers: { 'Retry-After': '7' } };
+    const { driver } = await bench({ routes: canned({ ...root, 'POST /sessions': { reply } }) });
+    assert.equal((await fails(driver.readPower(), 'bmc-unreachable')).values['retryAfterSeconds'], 7);
+  });
+  test('a collection without end is followed no further than 64 members', async () => {
+    const ports = Array.from({ length: 200 }, (_, at) => ({ '@odata.id': `/e/${at}` }));
+    const system = { 'GET /s/a': { EthernetInterfaces: { '@odata.id': '/e' } }, 'GET /e': { Members: ports } };
+    const { driver, calls } = await bench({ routes: canned({ ...root, ...rest, ...system, 'POST /sessions': { reply: opened('t0k') } }) });
+    await driver.identify();
+    assert.equal(calls.filter(({ url }) => url.includes('/e/')).length, 64);
+  });
+  test('a system whose link changed is found again by the next call', async () => {
+    let link = '/s/a';
+    const list: Route = {
+      method: 'GET',
+      path: '/s',
+      handle: async () => ({ status: 200, body: JSON.stringify({ Members: [{ '@odata.id': link }] }) }),
+    };
+    const systems: Route = {
+      method: 'GET',
+      path: '/s/:id',
+      handle: async ({ path }) => (path === link ? { status: 200, body: '{"PowerState":"On"}' } : { status: 404 }),
+    };
+    const { driver } = await bench({ routes: [...canned({ 'GET /redfish/v1/': { Systems: { '@odata.id': '/s' } } }), list, systems] });
+    assert.equal(await driver.readPower(), 'on');
+    link = '/s/b';
+    await fails(driver.readPower(), 'bmc-refused');
+    assert.equal(await driver.readPower(), 'on');
+  });
+});
+
+describe('boot overrides that are not by the book', () => {
+  const shown = { BootSourceOverrideTarget: 'None', BootSourceOverrideEnabled: 'Disabled', BootSourceOverrideMode: 'UEFI' };
+  /** A system that shows `Boot` and answers the nth PATCH with the nth status; what it took, it shows. */
+  const withBoot = (Boot: Readonly<Record<string, unknown>>, statuses: readonly number[], takes = true): readonly Route[] => {
+    let now = Boot;
+    let patched = 0;
+    const patch: Route = {
+      method: 'PATCH',
+      path: '/s/a',
+      handle: async ({ body }) => {
+        const status = statuses[patched++] ?? 500;
+        const asked = JSON.parse(new TextDecoder().decode(body)) as { readonly Boot: object };
+        if (status < 300 && takes) now = { ...now, ...asked.Boot };
+        return { status };
+      },
+    };
+    const read: Route = {
+      method: 'GET',
+      path: '/s/a',
+      handle: async () => ({ status: 200, body: JSON.stringify({ '@odata.id': '/s/a', Boot: now }) }),
+    };
+    return [...canned(oneSystem({})).filter(({ path }) => path !== '/s/a'), patch, read];
+  };
+  const bodies = (calls: readonly HttpCall[]): readonly unknown[] =>
+    calls.filter(({ method }) => method === 'PATCH').map(({ body }) => (JSON.parse(String(body)) as { readonly Boot: unknown }).Boot);
+  const minimal = { BootSourceOverrideTarget: 'Pxe', BootSourceOverrideEnabled: 'Once' };
+  const full = { ...minimal, BootSourceOverrideMode: 'UEFI' };
+
+  test('a full request refused with 400 is repeated without the mode that stands already', async () => {
+    const { driver, calls } = await bench({ routes: withBoot(shown, [400, 200]) });
+    assert.equal((await driver.bootOnceFromNetwork(undefined)).settled, true);
+    assert.deepEqual(bodies(calls), [full, minimal]);
+  });
+  test('a mode that must change is never left out', async () => {
+    const { driver, calls } = await bench({ routes: withBoot({ ...shown, BootSourceOverrideMode: 'Legacy' }, [400, 200]) });
+    await fails(driver.bootOnceFromNetwork('uefi'), 'bmc-refused');
+    assert.deepEqual(bodies(calls), [full]);
+  });
+  test('other refusals are final', async () => {
+    const { driver, calls } = await bench({ routes: withBoot(shown, [403, 200]) });
+    await fails(driver.bootOnceFromNetwork('uefi'), 'bmc-refused');
+    assert.equal(bodies(calls).length, 1);
+  });
+  test('a mode that is taken and not shown: not settled', async () => {
+    const Boot = { BootSourceOverrideTarget: 'Pxe', BootSourceOverrideEnabled: 'Once', BootSourceOverrideMode: 'Legacy' };
+    const { driver } = await bench({ routes: withBoot(Boot, [200], false) });
+    const outcome = await driver.bootOnceFromNetwork('uefi');
+    assert.equal(outcome.settled, false);
+    assert.match(outcome.note ?? '', /took mode UEFI and shows Legacy/);
+  });
+  test('a BMC that permits no network boot is not asked', async () => {
+    const Boot = { ...shown, 'BootSourceOverrideTarget@Redfish.AllowableValues': ['None', 'Hdd'] };
+    const { driver, calls } = await bench({ routes: withBoot(Boot, [200]) });
+    assert.match((await fails(driver.bootOnceFromNetwork('uefi'), 'bmc-refused')).message, /only: None, Hdd/);
+    assert.equal(bodies(calls).length, 0);
+  });
+  test('an empty list of permitted values permits all', async () => {
+    const Boot = { ...shown, 'BootSourceOverrideTarget@Redfish.AllowableValues': [] };
+    const { driver } = await bench({ routes: withBoot(Boot, [200]) });
+    assert.equal((await driver.bootOnceFromNetwork('uefi')).settled, true);
+  });
+  test('a system without a boot override says so', async () => {
+    const { driver } = await bench({ routes: canned(oneSystem({ '@odata.id': '/s/a' })) });
+    assert.match((await fails(driver.bootOnceFromNetwork('uefi'), 'bmc-refused')).message, /no boot override/);
+  });
+});
