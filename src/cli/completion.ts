@@ -102,13 +102,14 @@ const fish = (name: string, places: readonly Place[]): string => {
   });
   return `# fish completion of ${name}: ${name} completion fish | source
 function __${name}_at
-  set -l at
+  set -l at ''
   for word in (commandline -opc)[2..-1]
-    if contains -- (string join ' ' $at $word) ${all}
-      set at $at $word
+    set -l next (string trim -- "$at $word")
+    if contains -- "$next" ${all}
+      set at $next
     end
   end
-  test (string join ' ' $at) = "$argv[1]"
+  test "$at" = "$argv[1]"
 end
 ${lines.join('\n')}
 `;
