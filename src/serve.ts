@@ -89,7 +89,7 @@ const statusOf = async (world: World, config: Config, daemon: Daemon, version: s
   listeners: listenersOf(config),
   networks: networksOf(world, config, daemon),
   files: await filesOf(world, config, daemon),
-  freeBytes: null,
+  freeBytes: await world.files.freeBytes(config.data),
   warnings: [],
 });
 

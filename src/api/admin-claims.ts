@@ -3,7 +3,7 @@ import { claimSchema, reprovisionSchema } from '../control/rack.ts';
 import type { HostView, Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { HttpReply, HttpRequest, Route } from '../world/world.ts';
-import { askerOf, changedHost } from './admin-hosts.ts';
+import { askerOf, changedHost, intentBytesMax } from './admin-hosts.ts';
 import { toClaimJson } from './admin-json.ts';
 import { bodyOf, items, json } from './json.ts';
 
@@ -28,14 +28,13 @@ const create = async (rack: Rack, request: HttpRequest): Promise<HttpReply> => {
   return changedHost(rack, await rack.claim(wanted, askerOf(request)), 201);
 };
 
-/** The body of a claim carries the user data. */
 export const claimRoutes = (rack: Rack): readonly Route[] => [
   {
     method: 'GET',
     path: '/v1/claims',
     handle: async () => items((await rack.hosts()).map(toClaimJson).filter((one) => one !== undefined)),
   },
-  { method: 'POST', path: '/v1/claims', handle: (request) => create(rack, request) },
+  { method: 'POST', path: '/v1/claims', bodyBytesMax: intentBytesMax, handle: (request) => create(rack, request) },
   { method: 'GET', path: '/v1/claims/:claim', handle: (request) => found(rack, claimOf(request)) },
   {
     method: 'DELETE',
@@ -45,6 +44,7 @@ export const claimRoutes = (rack: Rack): readonly Route[] => [
   {
     method: 'POST',
     path: '/v1/claims/:claim/reprovision',
+    bodyBytesMax: intentBytesMax,
     handle: async (request) =>
       changedHost(rack, await rack.reprovision(claimOf(request), bodyOf(reprovisionSchema, request), askerOf(request))),
   },

@@ -19,6 +19,9 @@ export const askerOf = (request: HttpRequest): string => {
 export const changedHost = async (rack: Rack, { id }: Host, status = 200): Promise<HttpReply> =>
   json(status, toHostJson(await rack.host(id)));
 
+/** An intent carries the user data, and JSON may write one byte of it as six: `\u0000`. The rack itself counts the bytes. */
+export const intentBytesMax = 6 * limits.userDataBytes + limits.httpBodyBytes;
+
 const noBody = z.strictObject({});
 const refuseUserInUrl = (bmc: { readonly url: string } | undefined): void => {
   if (bmc === undefined) return;
@@ -115,6 +118,7 @@ export const hostRoutes = (rack: Rack): readonly Route[] => [
   ...Object.entries(acts).map(([verb, act]): Route => ({
     method: 'POST',
     path: `/v1/hosts/:host/${verb}`,
+    ...(verb === 'reprovision' ? { bodyBytesMax: intentBytesMax } : {}),
     handle: (request) => act(rack, request),
   })),
 ];

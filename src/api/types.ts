@@ -225,8 +225,8 @@ export const statusJson = z.object({
       sizeBytes: z.number().optional(),
     }),
   ),
-  /** Free space where images and the store live; null where it is not known. */
-  freeBytes: z.number().nullable(),
+  /** Free space where images and the store live. */
+  freeBytes: z.number(),
   /** What else the daemon finds wrong, one plain sentence each. */
   warnings: z.array(z.string()),
 });

@@ -102,7 +102,7 @@ const images = ({ images: all, status }: Seen): readonly Finding[] => [
         'it will probably not boot: look at how it was built',
       ),
     ),
-  ...(status.freeBytes !== null && status.freeBytes < freeBytesMin
+  ...(status.freeBytes < freeBytesMin
     ? [warn(`only ${sizeText(status.freeBytes)} are free where images and the store live`, 'make room: remuda image remove NAME')]
     : []),
 ];

@@ -1,6 +1,6 @@
 /** Files that are whole or not there: written beside, synced, renamed, and the folder synced. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RemudaError } from '../errors.ts';
@@ -109,5 +109,10 @@ export const realFiles: Files = {
   remove: (path) =>
     attempt('remove', path, async () => {
       await orUndefined(() => removeOne(path));
+    }),
+  freeBytes: (path) =>
+    attempt('measure', path, async () => {
+      const { bavail, bsize } = await statfs(path);
+      return bavail * bsize;
     }),
 };

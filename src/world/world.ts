@@ -150,6 +150,8 @@ export interface Files {
   makeFolder(path: string, mode?: number): Promise<void>;
   /** No error where there is none. */
   remove(path: string): Promise<void>;
+  /** What a user without privileges may still write to the file system that holds this path. Throws `not-found`. */
+  freeBytes(path: string): Promise<number>;
 }
 
 export interface LogFields {

@@ -15,6 +15,7 @@ import {
   statusJson,
   timelineJson,
 } from '../../src/api/types.ts';
+import { limits } from '../../src/limits.ts';
 import type { Method } from '../../src/world/world.ts';
 import { MemoryHttp, ipv4 } from '../world/memory-http.ts';
 import { bareHost, claimOn, digest, fakeDeps, image, now, readyHost } from './admin-rack.ts';
@@ -98,6 +99,18 @@ describe('what each change asks of the rack', () => {
       if (status === 204) assert.equal(answer.text, '');
       else if (!path.endsWith('power')) hostJson.parse(answer.json());
     });
+  test('user data of the full size arrives, however long JSON makes it', async () => {
+    const { rack, call } = await served();
+    rack.put(claimOn(readyHost('h1')));
+    const userData = '\u0000'.repeat(limits.userDataBytes);
+    for (const [path, status] of [
+      ['/v1/claims', 201],
+      ['/v1/hosts/h1/reprovision', 200],
+      ['/v1/claims/c-h1/reprovision', 200],
+    ] as const)
+      assert.equal((await call('POST', path, { body: { image: 'debian', userData } })).status, status, path);
+    assert.equal((await call('POST', '/v1/hosts/h1/hold', { body: { why: userData } })).status, 413);
+  });
   test('who does not say a plausible name is "operator"', async () => {
     const { rack, call } = await served();
     await call('POST', '/v1/hosts/h1/retry', { body: {}, headers: { 'x-remuda-user': 'a\u001b[2J' } });

@@ -46,6 +46,8 @@ for (const [name, files] of [
     await files.remove(`${folder}/none`);
     await assert.rejects(files.read(`${folder}/none`), refused('not-found'));
     await assert.rejects(files.write(`${folder}/none/file`, 'x'), refused('not-found'));
+    await assert.rejects(files.freeBytes(`${folder}/none`), refused('not-found'));
+    assert.ok((await files.freeBytes(folder)) > 0);
   });
 
   test(`${name}: a folder goes when it is empty`, async () => {

@@ -83,6 +83,12 @@ export class MemoryFiles implements Files {
     this.disk.delete(name);
   }
 
+  async freeBytes(path: string): Promise<number> {
+    if (!this.disk.has(plain(path))) throw new RemudaError('not-found', `there is no ${path}`);
+    const used = [...this.disk.values()].reduce((sum, node) => sum + node.bytes.length, 0);
+    return (this.#options.capacityBytes ?? Number.MAX_SAFE_INTEGER) - used;
+  }
+
   #now(): number {
     return this.#options.now?.() ?? 0;
   }
