@@ -21,8 +21,8 @@ const end = (signal: 'SIGINT' | 'SIGTERM', exitCode: number): void => {
 end('SIGINT', 130);
 end('SIGTERM', 143);
 
-const worldAt = (level: string): LabWorld =>
-  realLabWorld({ signal: ending.signal, log: { level, destination: 'stderr', pretty: terminal.errorIsTty } });
+const worldAt = (level: string, signal = ending.signal): LabWorld =>
+  realLabWorld({ signal, log: { level, destination: 'stderr', pretty: terminal.errorIsTty } });
 const world = worldAt('warn');
 
 /** Loaded when they are asked for, so that a question to the daemon does not wait for a database and for QEMU. */
@@ -36,7 +36,8 @@ const local: LocalCommands = {
   },
   lab: async (args) => {
     const { labCommand } = await import('./lab/command.ts');
-    return labCommand(args, world, terminal);
+    // What the laboratory started it must also be able to end, after the signal that asks for it.
+    return labCommand(args, { lab: worldAt('warn', new AbortController().signal), terminal, interrupt: ending.signal });
   },
   buildImage: async ({ recipe, name, release, onLine, bring }: BuildWish): Promise<ImageJson> => {
     const { buildRecipe } = await import('./image/build.ts');

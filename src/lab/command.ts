@@ -28,6 +28,18 @@ interface UpOptions {
   readonly name: string;
   readonly memory: number;
 }
+export interface Bench {
+  /** Goes on until everything is cleaned up, whatever signal came. */
+  readonly lab: LabWorld;
+  readonly terminal: Terminal;
+  /** The person wants it to end. */
+  readonly interrupt: AbortSignal;
+}
+const ended = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 const cacheOf = (env: Terminal['env']): string => env['REMUDA_CACHE'] ?? `${env['HOME'] ?? '/root'}/.cache/remuda`;
 
 /** Runs a recipe; its folder is the last line it prints. Quick when it was built before. */
@@ -65,7 +77,7 @@ The API: ${crew.api}/v1/hosts   consoles: ${place.folder}/h1/serial.log   daemon
 Stop: Ctrl-C here, or npm run lab -- down
 `;
 
-const up = async (lab: LabWorld, terminal: Terminal, options: UpOptions): Promise<number> => {
+const up = async ({ lab, terminal, interrupt }: Bench, options: UpOptions): Promise<number> => {
   const began = lab.clock.now();
   const cache = cacheOf(terminal.env);
   const place = placeOf(cache, options.name);
@@ -105,15 +117,21 @@ const up = async (lab: LabWorld, terminal: Terminal, options: UpOptions): Promis
     say(`ready after ${((since - began) / 1000).toFixed(1)} s; provisioning image tiny\n`);
     // The second image is for trying things; the first hosts need not wait for it.
     const second = crew.admin.importImage(`${tiny2}/tiny.raw`, 'tiny-2');
-    const hosts = await provisionAll(lab, crew, { image: 'tiny', withinMs: 15 * minute, since, show: options.json ? undefined : terminal });
+    const hosts = await provisionAll(lab, crew, {
+      image: 'tiny',
+      withinMs: 15 * minute,
+      since,
+      interrupt,
+      show: options.json ? undefined : terminal,
+    });
     await second;
     const results = hosts.map(resultOf);
     say(`\n${summary(results, (lab.clock.now() - began) / 1000)}`);
     if (options.json) terminal.write(`${JSON.stringify({ hosts: results })}\n`);
     const whole = results.length === options.hosts && results.every(({ state, hostname }) => state === 'provisioned' && hostname !== null);
-    if (!options.once && !lab.signal.aborted) {
+    if (!options.once && !interrupt.aborted) {
       say(hints(place, crew));
-      await new Promise<void>((resolve) => lab.signal.addEventListener('abort', () => resolve(), { once: true }));
+      await ended(interrupt);
     }
     return whole ? 0 : 1;
   } finally {
@@ -128,7 +146,7 @@ const clear = async (lab: LabWorld, place: Place): Promise<void> => {
   await lab.processes.run('rm', ['-rf', '--one-file-system', place.folder], { timeoutMs: minute });
 };
 
-const down = async (lab: LabWorld, terminal: Terminal, name: string): Promise<number> => {
+const down = async ({ lab, terminal }: Bench, name: string): Promise<number> => {
   const place = placeOf(cacheOf(terminal.env), name);
   const note = await readNote(lab, place);
   if (note !== undefined) {
@@ -141,7 +159,7 @@ const down = async (lab: LabWorld, terminal: Terminal, name: string): Promise<nu
   return 0;
 };
 
-const status = async (lab: LabWorld, terminal: Terminal, options: { readonly name: string; readonly json: boolean }): Promise<number> => {
+const status = async ({ lab, terminal }: Bench, options: { readonly name: string; readonly json: boolean }): Promise<number> => {
   const place = placeOf(cacheOf(terminal.env), options.name);
   const note = await readNote(lab, place);
   if (note === undefined) {
@@ -155,7 +173,7 @@ const status = async (lab: LabWorld, terminal: Terminal, options: { readonly nam
 };
 
 /** Inside the namespace: the servers and their BMCs, until the world ends or whoever started this is gone. */
-const rackProcess = async (lab: LabWorld, terminal: Terminal, path: string): Promise<number> => {
+const rackProcess = async ({ lab, terminal, interrupt }: Bench, path: string): Promise<number> => {
   const spec = rackSpec.parse(JSON.parse(new TextDecoder().decode(await lab.files.read(path))));
   const { quirks, foreignDiskMiB, ...rest } = spec;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the names of the quirks are the laboratory's own
@@ -174,7 +192,7 @@ const rackProcess = async (lab: LabWorld, terminal: Terminal, path: string): Pro
       bmc: { url: bmcUrl, username: bmcUser, password: bmcPassword, fingerprint: bmcFingerprint },
     }));
     terminal.write(`${JSON.stringify({ hosts })}\n`);
-    await new Promise<void>((resolve) => lab.signal.addEventListener('abort', () => resolve(), { once: true }));
+    await ended(interrupt);
   } finally {
     await rack.stop();
   }
@@ -196,10 +214,11 @@ const firmwareOf = (text: string): 'bios' | 'uefi' => {
   throw new InvalidArgumentError('bios or uefi');
 };
 
-const named = (command: Command): Command => command.option('--name NAME', 'of the laboratory, when there are several', 'lab');
+const named = (command: Command): Command => command.option('--name <name>', 'of the laboratory, when there are several', 'lab');
 
 /** Runs the subcommand that `args` name; the exit code. Errors are one plain sentence. */
-export const labCommand = async (args: readonly string[], lab: LabWorld, terminal: Terminal): Promise<number> => {
+export const labCommand = async (args: readonly string[], bench: Bench): Promise<number> => {
+  const { terminal } = bench;
   let code = 0;
   const program = new Command('lab')
     .description('A rack of virtual servers in a network namespace of its own, provisioned before your eyes (needs root)')
@@ -210,25 +229,27 @@ export const labCommand = async (args: readonly string[], lab: LabWorld, termina
     async (options: O): Promise<void> => {
       code = await run(options);
     };
-  named(program.command('up', { isDefault: true }).description('start the rack, provision every server, stay up until Ctrl-C'))
-    .option('--hosts N', 'virtual servers', count, 2)
-    .option('--firmware KIND', 'bios or uefi; without it they alternate', firmwareOf)
-    .option('--memory MIB', 'of each server', mebibytes, 512)
+  named(program.command('up').description('start the rack, provision every server, stay up until Ctrl-C'))
+    .option('--hosts <n>', 'virtual servers', count, 2)
+    .option('--firmware <kind>', 'bios or uefi; without it they alternate', firmwareOf)
+    .option('--memory <mib>', 'of each server', mebibytes, 512)
     .option('--once', 'provision, clean everything up, exit 0 only if every server phoned home', false)
     .option('--json', 'the result as one line of JSON, the last one', false)
-    .action(act((options: UpOptions) => up(lab, terminal, options)));
+    .action(act((options: UpOptions) => up(bench, options)));
   named(program.command('down').description('end a laboratory and remove what is left of it')).action(
-    act(({ name }: { name: string }) => down(lab, terminal, name)),
+    act(({ name }: { name: string }) => down(bench, name)),
   );
   named(program.command('status').description('what a running laboratory does'))
     .option('--json', 'as JSON', false)
-    .action(act((options: { name: string; json: boolean }) => status(lab, terminal, options)));
+    .action(act((options: { name: string; json: boolean }) => status(bench, options)));
   program
     .command('rack', { hidden: true })
-    .requiredOption('--spec FILE')
-    .action(act(({ spec }: { spec: string }) => rackProcess(lab, terminal, spec)));
+    .requiredOption('--spec <file>')
+    .action(act(({ spec }: { spec: string }) => rackProcess(bench, spec)));
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    // Without a verb it is `up`.
+    const verb = program.commands.some((command) => command.name() === args[0]) || ['help', '--help', '-h'].includes(args[0] ?? '');
+    await program.parseAsync(verb ? [...args] : ['up', ...args], { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof Error && 'exitCode' in error) return error.exitCode === 0 ? 0 : 2;

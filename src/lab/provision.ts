@@ -12,6 +12,7 @@ export interface ProvisionOptions {
   /** Timeline lines and bars; nothing where the output is for machines. */
   readonly show: Pick<Terminal, 'error' | 'errorIsTty' | 'columns'> | undefined;
   readonly since: number;
+  readonly interrupt: AbortSignal;
 }
 
 /** Lines above, bars below: the bars are drawn anew after each batch of lines. */
@@ -62,7 +63,7 @@ export const provisionAll = async (lab: LabWorld, crew: Crew, options: Provision
     const over = hosts.every(
       (host) => (host.state === 'provisioned' && host.facts.phonedHome !== null) || host.failed !== null || host.held !== null,
     );
-    if (over || lab.clock.now() > until || lab.signal.aborted) return hosts;
-    await lab.clock.sleep(pollMs).catch(() => undefined);
+    if (over || lab.clock.now() > until || options.interrupt.aborted) return hosts;
+    await lab.clock.sleep(pollMs);
   }
 };
