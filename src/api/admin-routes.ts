@@ -20,10 +20,9 @@ export interface AdminDeps {
 
 /**
  * A page of another site that made its name point at this machine (DNS rebinding) sends that name here. People come by address, by
- * `localhost` or by a name without a dot, such as a container's; over the Unix socket nobody can pretend.
+ * `localhost` or by a name without a dot, such as a container's. The Unix socket is no exception: something may carry a port to it.
  */
 const refuseForeignName = (request: HttpRequest): void => {
-  if (request.peer === undefined) return;
   const name = (request.headers['host'] ?? '').toLowerCase().replace(/:\d+$/, '');
   if (/^[\d.]+$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name) || /^[a-z0-9-]*$/.test(name)) return;
   throw new RemudaError('bad-request', `this daemon is not called ${JSON.stringify(name.slice(0, 64))}: ask it by its address`);

@@ -258,14 +258,15 @@ describe('what is refused', () => {
     assert.match(problemJson.parse(answer.json()).detail, /no claim holds it/);
     assert.deepEqual(rack.asked, []);
   });
-  test('a foreign name over TCP (DNS rebinding), while addresses and plain names are heard', async () => {
-    const { call } = await served();
-    const as = async (host: string): Promise<number> => (await call('GET', '/v1/hosts', { headers: { host } }, false)).status;
-    assert.equal(await as('evil.example.com'), 400);
-    assert.equal(await as('evil.example.com:7470'), 400);
-    assert.equal(await as('127.0.0.1.evil.example'), 400);
-    for (const host of ['127.0.0.1:7470', '[::1]:7470', 'localhost:7470', 'remuda']) assert.equal(await as(host), 200, host);
-  });
+  for (const socket of [false, true])
+    test(`a foreign name (DNS rebinding), while addresses and plain names are heard: ${socket ? 'Unix socket' : 'TCP'}`, async () => {
+      const { call } = await served();
+      const as = async (host: string): Promise<number> => (await call('GET', '/v1/hosts', { headers: { host } }, socket)).status;
+      assert.equal(await as('evil.example.com'), 400);
+      assert.equal(await as('evil.example.com:7470'), 400);
+      assert.equal(await as('127.0.0.1.evil.example'), 400);
+      for (const host of ['127.0.0.1:7470', '[::1]:7470', 'localhost:7470', 'remuda']) assert.equal(await as(host), 200, host);
+    });
 });
 
 describe('the timeline', () => {
