@@ -71,6 +71,14 @@ const setUp = ({ bridge, address, taps }: RackNet): readonly string[] => [
   ...taps.flatMap((tap) => [`tuntap add dev ${tap} mode tap`, `link set ${tap} master ${bridge} up`]),
 ];
 
+/** Throws `bad-config` where a tap is not plugged in here: QEMU would make one of that name, which leads nowhere. */
+export const checkTaps = async (lab: LabWorld, { namespace, bridge, taps }: RackNet): Promise<void> => {
+  const ports = (await ip(lab, ['-o', 'link', 'show', 'master', bridge])).split('\n').map((line) => line.split(': ')[1]);
+  const missing = taps.find((tap) => !ports.includes(tap));
+  if (missing !== undefined)
+    throw new RemudaError('bad-config', `the namespace ${namespace} has no ${missing}; make its network for ${taps.length} hosts`);
+};
+
 /** Ends what still runs inside and removes the namespace with all its interfaces; nothing where there is none. To be called from outside of it. */
 export const removeRackNet = async (lab: LabWorld, name: string): Promise<void> => {
   const namespace = namespaceOf(name);

@@ -7,7 +7,7 @@ import type { Listener } from '../world/world.ts';
 import { redfishBmc } from './model/redfish-bmc.ts';
 import type { RedfishBmc } from './model/redfish-bmc.ts';
 import type { BmcQuirks } from './model/quirks.ts';
-import { rackNet } from './net.ts';
+import { checkTaps, rackNet } from './net.ts';
 import type { RackNet } from './net.ts';
 import { advertise } from './qemu/advertise.ts';
 import type { DiskSpec } from './qemu/arguments.ts';
@@ -173,6 +173,7 @@ export const startRack = async (lab: LabWorld, options: RackOptions): Promise<Ra
   if (!Number.isInteger(options.hosts) || options.hosts < 1 || options.hosts > hostsMax)
     throw new RemudaError('bad-config', `a rack has 1 to ${hostsMax} hosts, not ${options.hosts}`);
   const net = rackNet(options.name, { taps: options.hosts, ...(options.prefix === undefined ? {} : { prefix: options.prefix }) });
+  await checkTaps(lab, net);
   const parts: Parts = { hosts: [], listeners: [], machines: [] };
   const endAdvertising = advertise(lab, net.bridge);
   try {

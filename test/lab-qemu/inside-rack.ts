@@ -2,6 +2,8 @@
 import { readFileSync, writeFileSync, openSync, writeSync, closeSync } from 'node:fs';
 import { redfishDriver } from '../../src/bmc/redfish/driver.ts';
 import type { BmcDriver } from '../../src/bmc/driver.ts';
+import { reasonOf } from '../../src/errors.ts';
+import { qemuMachine } from '../../src/lab/qemu/machine.ts';
 import { startRack } from '../../src/lab/rack.ts';
 import type { RackHost } from '../../src/lab/rack.ts';
 import { limits } from '../../src/limits.ts';
@@ -78,6 +80,37 @@ const tour = async (host: RackHost, bmc: BmcDriver): Promise<void> => {
   say('disk once it is written', { host: host_ });
 };
 
+/** What is not the guest's doing: a button, a QEMU that dies, one that hangs, one that cannot start. */
+const mishaps = async ({ machine }: RackHost): Promise<void> => {
+  const heard = Promise.withResolvers<string>();
+  machine.monitor?.events((event) => heard.resolve(event.name));
+  await machine.pressButton();
+  say('button', { event: await heard.promise });
+
+  process.kill(machine.pid ?? 0, 'SIGKILL');
+  await until('power off after its QEMU died', () => machine.power() === 'off');
+  await machine.turnOff();
+  await Promise.all([machine.turnOn('network'), machine.turnOn(undefined)]);
+  say('on again', { power: machine.power() });
+
+  const { pid = 0 } = machine;
+  process.kill(pid, 'SIGSTOP');
+  await machine.turnOff();
+  say('hung', { power: machine.power(), left: lab.processes.startTimeOf(pid) ?? 'nothing' });
+
+  const [disk] = machine.spec.disks;
+  const broken = qemuMachine(lab, { ...machine.spec, disks: disk === undefined ? [] : [{ ...disk, path: '/no/such/disk' }] });
+  await broken.turnOn(undefined).then(
+    () => say('broken', { started: true }),
+    (error: unknown) => say('broken', { reason: reasonOf(error), power: broken.power() }),
+  );
+  await startRack(lab, { name, hosts: 3, firmware: 'bios', folder: `${folder}/more` }).then(
+    () => say('more hosts than taps', { started: true }),
+    (error: unknown) => say('more hosts than taps', { reason: reasonOf(error) }),
+  );
+  await machine.turnOn(undefined);
+};
+
 const rack = await startRack(lab, { name, hosts: 2, firmware: ['bios', 'uefi'], folder, memoryMiB: 256, diskMiB: 16, foreignDiskMiB: 8 });
 try {
   await countDiscovers(rack.net.bridge);
@@ -98,6 +131,7 @@ try {
     await tour(host, driver);
     await driver.close();
   }
+  for (const host of rack.hosts.slice(0, 1)) await mishaps(host);
   say('running', { pids: rack.hosts.map((host) => host.machine.pid) });
 } finally {
   await rack.stop();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { after, test } from 'node:test';
 import { z } from 'zod';
+import { endRecordedProcess } from '../../src/lab/qemu/pid.ts';
 import { makeRackNet, removeRackNet } from '../../src/lab/net.ts';
 import { realLabWorld } from '../../src/world/real-lab.ts';
 
@@ -54,6 +55,14 @@ test('a BIOS and a UEFI host boot as their BMC says', { timeout: 300_000 }, asyn
     ['h1', 'h1', 'h2', 'h2'].map((host) => ({ host, outcome: settled })),
   );
 
+  assert.deepEqual(named('button'), [{ event: 'POWERDOWN' }]);
+  assert.deepEqual(named('on again'), [{ power: 'on' }], 'a QEMU that died is power off, and can be turned on');
+  assert.deepEqual(named('hung'), [{ power: 'off', left: 'nothing' }], 'a QEMU that does not listen is killed');
+  const { reason, power } = z.object({ reason: z.string(), power: z.string() }).parse(named('broken')[0]);
+  assert.match(reason, /QEMU of host h1 ended at once: .*\/no\/such\/disk/s);
+  assert.equal(power, 'off');
+  assert.match(JSON.stringify(named('more hosts than taps')), /has no tap2; make its network for 3 hosts/);
+
   assert.deepEqual(named('stopped'), [{ powers: ['off', 'off'] }]);
   const { pids } = z.object({ pids: z.array(z.int()) }).parse(named('running')[0]);
   assert.equal(pids.length, 2);
@@ -62,4 +71,19 @@ test('a BIOS and a UEFI host boot as their BMC says', { timeout: 300_000 }, asyn
 
   await removeRackNet(lab, name);
   assert.equal(existsSync(`/run/netns/${net.namespace}`), false);
+});
+
+test('a rack whose process was killed is ended by its records', { timeout: 60_000 }, async () => {
+  const net = await makeRackNet(lab, name, { taps: 1 });
+  const script = join(import.meta.dirname, 'inside-crash.ts');
+  const crash = join(folder, 'crash');
+  const { code, stdout } = await lab.processes.run('ip', ['netns', 'exec', net.namespace, execPath, script, name, crash], {
+    timeoutMs: 40_000,
+  });
+  assert.equal(code, undefined, 'it killed itself');
+  const pid = Number(stdout);
+  assert.ok(lab.processes.startTimeOf(pid) !== undefined, 'its QEMU lives on');
+  assert.equal(await endRecordedProcess(lab, join(crash, 'h1')), true);
+  assert.equal(lab.processes.startTimeOf(pid), undefined);
+  assert.equal(await endRecordedProcess(lab, join(crash, 'h1')), false);
 });
