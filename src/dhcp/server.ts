@@ -49,6 +49,8 @@ export type DhcpCounters = { readonly [K in keyof typeof noneCounted]: number };
 export interface DhcpServer {
   /** Living leases. */
   leases(): readonly Lease[];
+  /** The living lease of an address. */
+  leaseAt(address: Ipv4): Lease | undefined;
   readonly counters: DhcpCounters;
   close(): void;
 }
@@ -111,6 +113,11 @@ class Server implements DhcpServer {
   leases(): readonly Lease[] {
     const now = this.#world.clock.now();
     return this.#tables.flatMap((table) => Array.from(table.bindings()).filter((binding) => binding.endsAt > now));
+  }
+
+  leaseAt(address: Ipv4): Lease | undefined {
+    const now = this.#world.clock.now();
+    return this.#tables.map((table) => table.bindingAt(address)).find((binding) => binding !== undefined && binding.endsAt > now);
   }
 
   async open(): Promise<void> {

@@ -104,8 +104,8 @@ export const list = <T>(inner: Codec<T>): Codec<readonly T[]> => ({
 /** A number that must be this one: magic cookies. */
 export const constant = (inner: Codec<number>, expected: number): Codec<number> => ({
   read: (r) => {
-    const error = r.fail(`must be 0x${expected.toString(16)}`);
-    if (inner.read(r) !== expected) throw error;
+    const { offset } = r;
+    if (inner.read(r) !== expected) throw r.fail(`must be 0x${expected.toString(16)}`, offset);
     return expected;
   },
   write: (w) => inner.write(w, expected),
@@ -133,9 +133,12 @@ export const tagged = <const V extends Variants>(tag: Codec<number>, variants: V
   const byTag = new Map(Object.entries(variants).map(([kind, [number, body]]) => [number, { kind, body }]));
   return {
     read: (r) => {
-      const unknown = r.within('kind', () => r.fail('is none that we know'));
-      const variant = byTag.get(r.within('kind', () => tag.read(r)));
-      if (variant === undefined) throw unknown;
+      const variant = r.within('kind', () => {
+        const { offset } = r;
+        const found = byTag.get(tag.read(r));
+        if (found === undefined) throw r.fail('is none that we know', offset);
+        return found;
+      });
       return { kind: variant.kind, ...r.within(variant.kind, () => variant.body.read(r)) } as Tagged<V>;
     },
     write: (w, value) => {

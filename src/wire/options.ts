@@ -21,6 +21,8 @@ const pad = 0;
 const end = 255;
 /** The length of an option is one byte. */
 const partBytes = 255;
+/** Most options are shorter. */
+const usualBytes = 32;
 
 /** The triples up to the end option (RFC 2132 §3.2) or the end of the bytes; pads (§3.1) are skipped. Throws DecodeError. */
 export const readRawOptions = (r: Reader): RawOption[] => {
@@ -85,7 +87,7 @@ export const writeOptions = <T extends OptionTable>(table: T, w: Writer, value: 
   for (const [name, one] of Object.entries(value as Readonly<Record<string, unknown>>)) {
     if (one === undefined) continue;
     const known = table[name];
-    const inner = new Writer();
+    const inner = new Writer(usualBytes);
     if (known !== undefined) known[1].write(inner, one);
     else inner.put(one as Uint8Array);
     writeOption(w, known?.[0] ?? unknownCode(name), inner.done());

@@ -43,9 +43,9 @@ export class Reader {
     return this.#base + this.#at;
   }
 
-  /** The error to throw when what stands here cannot be. */
-  fail(what: string): DecodeError {
-    return new DecodeError(this.#path.join('.'), this.offset, what);
+  /** The error to throw when what stands here, or at an offset read before, cannot be. */
+  fail(what: string, offset = this.offset): DecodeError {
+    return new DecodeError(this.#path.join('.'), offset, what);
   }
 
   /** Reads under a field name, so that a refusal can name it. */

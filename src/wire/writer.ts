@@ -5,8 +5,12 @@ import type { UintBytes } from './reader.ts';
 const firstBytes = 640;
 
 export class Writer {
-  #bytes = new Uint8Array(firstBytes);
+  #bytes: Uint8Array;
   #length = 0;
+
+  constructor(bytes = firstBytes) {
+    this.#bytes = new Uint8Array(bytes);
+  }
 
   /** Bytes written so far. */
   get length(): number {

@@ -81,6 +81,8 @@ test('DISCOVER, OFFER, REQUEST, saved, ACK', async () => {
   const lease = { address: '10.77.0.50', mac: mac(1), hostName: 'one', startsAt: now, endsAt: now + 3_600_000 };
   assert.deepEqual(saves, [{ leases: [lease], freed: [] }]);
   assert.partialDeepStrictEqual(server.leases(), [lease]);
+  assert.equal(server.leaseAt(ip('10.77.0.50'))?.mac, mac(1));
+  assert.equal(server.leaseAt(ip('10.77.0.51')), undefined);
   assert.equal(replies()[1]?.packet.options.hostName, 'one');
   assert.deepEqual(
     observed.map(({ text }) => text),
