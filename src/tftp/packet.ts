@@ -1,5 +1,5 @@
 /** TFTP packets: RFC 1350 §5, with the options of RFC 2347 §2. */
-import { type Codec, decode, encode, list, nulText, rest, struct, tagged, text, u16, type ValueOf } from '../wire/codec.ts';
+import { decode, encode, list, nulText, rest, struct, tagged, text, u16, type ValueOf } from '../wire/codec.ts';
 
 /** RFC 1350 appendix I and RFC 2347 §4. */
 export const ErrorCode = {
@@ -24,7 +24,6 @@ const tftp = tagged(u16, {
   optionAcknowledgement: [6, struct({ options: optionPairs })],
 });
 export type Tftp = ValueOf<typeof tftp>;
-export const tftpCodec: Codec<Tftp> = tftp;
 
 /** Throws DecodeError and nothing else. */
 export const decodeTftp = (bytes: Uint8Array): Tftp => decode(tftp, bytes);
