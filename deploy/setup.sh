@@ -66,7 +66,6 @@ END
 qemu-system-x86 virtual servers
 ovmf            their UEFI firmware
 ipxe-qemu       their network cards' boot ROMs
-ipxe            the programs a server loads first
 iproute2        the private bridge
 busybox-static  the ramdisk
 kmod            the ramdisk
@@ -150,11 +149,11 @@ programs_of() {
 }
 recipe() {
   if command -v dnf >/dev/null; then
-    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu ipxe-bootimgs-x86 iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip"
+    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip"
   elif command -v pacman >/dev/null; then
-    echo "pacman -S qemu-system-x86 edk2-ovmf ipxe iproute2 busybox kmod cpio zstd mtools dosfstools util-linux grub dhclient udhcp tftp-hpa curl unzip python-pip"
+    echo "pacman -S qemu-system-x86 edk2-ovmf iproute2 busybox kmod cpio zstd mtools dosfstools util-linux grub dhclient udhcp tftp-hpa curl unzip python-pip"
   elif command -v zypper >/dev/null; then
-    echo "zypper install qemu-x86 qemu-ovmf-x86_64 qemu-ipxe ipxe-bootimgs iproute2 busybox-static kmod cpio zstd mtools dosfstools util-linux grub2 grub2-i386-pc grub2-x86_64-efi dhcp-client udhcp tftp curl unzip python3-pip"
+    echo "zypper install qemu-x86 qemu-ovmf-x86_64 qemu-ipxe iproute2 busybox-static kmod cpio zstd mtools dosfstools util-linux grub2 grub2-i386-pc grub2-x86_64-efi dhcp-client udhcp tftp curl unzip python3-pip"
   else
     echo "(no recipe for this distribution)"
   fi

@@ -30,14 +30,24 @@ const filesOf = ({ files, without = [] }: Group): readonly string[] => globSync(
 const closing = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 const totals = new Map<string, number>();
 
+/** Test processes end with this one, also when it is interrupted. */
+const ending = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => {
+    process.exitCode = 1;
+    ending.abort();
+  });
+
 async function* events(plan: readonly { readonly files: readonly string[]; readonly atOnce: number }[]): AsyncGenerator<TestEvent> {
-  for (const { files, atOnce } of plan)
-    for await (const event of run({ files: [...files], concurrency: atOnce }) as AsyncIterable<TestEvent>) {
+  for (const { files, atOnce } of plan) {
+    if (ending.signal.aborted) break;
+    for await (const event of run({ files: [...files], concurrency: atOnce, signal: ending.signal }) as AsyncIterable<TestEvent>) {
       if (event.type === 'test:summary') continue;
       const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
       if (name === undefined) yield event;
       else totals.set(name, (totals.get(name) ?? 0) + Number(value));
     }
+  }
   for (const [name, value] of totals) yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } };
 }
 
