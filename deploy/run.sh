@@ -60,21 +60,7 @@ case $command in
     ;;
   sim)
     set_up
-    # npm run sim -- [--seeds N | --seed N] [--trace FILE]
-    while [ $# -gt 0 ]; do
-      case $1 in
-        --seed) export SIM_SEED="${2:?--seed takes a number}" ;;
-        --seeds) export SIM_SEEDS="${2:?--seeds takes a number}" ;;
-        --trace) export SIM_TRACE="${2:?--trace takes a file}" ;;
-        *)
-          echo "usage: npm run sim -- [--seeds N | --seed N] [--trace FILE]" >&2
-          exit 2
-          ;;
-      esac
-      shift 2
-    done
-    export SIM_SEEDS="${SIM_SEEDS:-1000}"
-    tests sim
+    TZ=UTC LC_ALL=C.UTF-8 exec node test/sim/run.ts "$@"
     ;;
   bench)
     set_up unit lab test go

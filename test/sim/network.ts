@@ -125,9 +125,12 @@ export class Network {
     const text = typeof call.body === 'string' ? call.body : Buffer.from(call.body ?? new Uint8Array()).toString('latin1');
     return new Promise((resolve, reject) => {
       let over = false;
+      const reset = (): void => fail('connection reset');
+      let server: Server | undefined;
       const settle = (act: () => void): void => {
         if (over || party.signal.aborted) return;
         over = true;
+        server?.party.signal.removeEventListener('abort', reset);
         act();
       };
       const fail = (why: string): void => settle(() => reject(new RemudaError('bmc-unreachable', `${key}: ${why}`)));
@@ -137,14 +140,15 @@ export class Network {
       const client = new AbortController();
       this.#scheduler.at(this.#delay(), () => {
         if (late && !lostAnswer) return this.#scheduler.sometimes('a call is lost');
-        const server = this.#servers.get(key);
+        server = this.#servers.get(key);
         if (party.signal.aborted) return undefined;
         if (server === undefined) return fail('connection refused');
         this.#scheduler.log(`http ${party.name} ${call.method} ${url.pathname.slice(0, 80)} -> ${server.party.name}`);
         this.onCall({ from: party, method: call.method, url: call.url, body: text });
-        server.party.signal.addEventListener('abort', () => fail('connection reset'), { once: true });
+        const { signal } = server.party;
+        signal.addEventListener('abort', reset, { once: true });
         void this.#answer(server, party, call, { url, signal: client.signal }).then((answer) => {
-          if (server.party.signal.aborted) return;
+          if (signal.aborted) return;
           this.#scheduler.at(this.#delay(), () => {
             if (lostAnswer) return this.#scheduler.sometimes('an answer is lost');
             return settle(() => resolve(answer));

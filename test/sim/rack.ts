@@ -47,6 +47,8 @@ export interface RackOptions {
   /** No faults at all: for scripted scenarios. */
   readonly calm?: boolean;
   readonly limits?: Record<string, number>;
+  /** Gets each line of the trace. */
+  readonly trace?: (line: string) => void;
 }
 interface Snapshot {
   readonly at: number;
@@ -54,7 +56,7 @@ interface Snapshot {
 }
 
 export class SimRack {
-  readonly scheduler = new Scheduler();
+  readonly scheduler: Scheduler;
   readonly network: Network;
   readonly metals: readonly Metal[];
   readonly bmcs: readonly { quirks: BmcQuirks }[];
@@ -70,7 +72,8 @@ export class SimRack {
   readonly #checked = new Map<SimDisk, number>();
   readonly #generator: Chance;
 
-  private constructor({ seed, calm = false, limits = {} }: RackOptions) {
+  private constructor({ seed, calm = false, limits = {}, trace }: RackOptions) {
+    this.scheduler = new Scheduler(trace);
     this.chance = chanceOf(seed, 'workload');
     this.#generator = chanceOf(seed, 'daemon');
     const faults = swarm(chanceOf(seed, 'faults'));

@@ -1,6 +1,5 @@
 /** The scheduler: one queue of events in virtual time. Between two events all promise work settles, so the order is the queue's alone. */
 import { createHash } from 'node:crypto';
-import { appendFileSync } from 'node:fs';
 
 interface Event {
   readonly at: number;
@@ -19,13 +18,17 @@ export class Scheduler {
   readonly #lines: string[] = [];
   readonly #always: (() => void)[] = [];
   readonly seen = new Map<string, number>();
+  readonly #tell: ((line: string) => void) | undefined;
 
+  constructor(tell?: (line: string) => void) {
+    this.#tell = tell;
+  }
   log(line: string): void {
     const text = `${this.now - Date.UTC(2026, 0, 1)} ${line}`;
     this.#trace.update(`${text}\n`);
     this.#lines.push(text);
     if (this.#lines.length > 4000) this.#lines.shift();
-    if (process.env['SIM_TRACE'] !== undefined) appendFileSync(process.env['SIM_TRACE'], `${text}\n`);
+    this.#tell?.(text);
   }
   get fingerprint(): string {
     return this.#trace.copy().digest('hex');
@@ -63,6 +66,7 @@ export class Scheduler {
     for (;;) {
       // SQLite answers synchronously and the other doors are simulated, so promise chains are all there is to wait for.
       await new Promise((resolve) => settle(resolve));
+      if (strays.length > 0) throw new Error(strays.splice(0).join('\n'));
       for (const check of this.#always) check();
       if (done()) return true;
       const event = this.#events[0];
@@ -75,28 +79,33 @@ export class Scheduler {
   }
 }
 
-/** Real time and chance are poison for calls from src/: whoever touches them is told at once. Returns the antidote. */
-export const poison = (): (() => void) => {
-  const kept = {
-    setTimeout: globalThis.setTimeout,
-    setInterval: globalThis.setInterval,
-    setImmediate: globalThis.setImmediate,
-    fetch: globalThis.fetch,
-  };
-  const keptNow = Date.now;
-  const keptRandom = Math.random;
-  const guard = <F extends (...args: never[]) => unknown>(name: string, real: F): F =>
-    ((...args: never[]) => {
-      const caller = (new Error('where').stack ?? '').split('\n')[2] ?? '';
-      if (/\/src\/(?!world\/)/.test(caller)) throw new Error(`${name} is not in the world:${caller}`);
-      return real(...args);
-    }) as F;
-  for (const [name, real] of Object.entries(kept)) Object.assign(globalThis, { [name]: guard(name, real as never) });
-  Date.now = guard('Date.now', keptNow);
-  Math.random = guard('Math.random', keptRandom);
-  return () => {
-    Object.assign(globalThis, kept);
-    Date.now = keptNow;
-    Math.random = keptRandom;
-  };
+/** Calls from src/ to what is not in the world: the next event of any scheduler fails with them, also where src/ has caught the error. */
+const strays: string[] = [];
+const guard = <F extends (...args: never[]) => unknown>(name: string, real: F): F =>
+  ((...args: never[]) => {
+    const caller = (new Error('where').stack ?? '').split('\n')[2] ?? '';
+    if (/\/src\/(?!world\/)/.test(caller)) {
+      strays.push(`${name} is not in the world:${caller}`);
+      throw new Error(strays.at(-1));
+    }
+    return real(...args);
+  }) as F;
+/** `new Date()` and `Date()` read the clock; a date of a given moment does not. */
+const guardDate = (real: DateConstructor): DateConstructor => {
+  const read = guard('new Date()', () => new real());
+  return new Proxy(real, {
+    construct: (target, args: [number]) => (args.length === 0 ? read() : new target(...args)),
+  });
+};
+
+/** Real time and chance are poison for calls from src/: whoever touches them is told at once. Libraries have timers of their own. */
+export const poison = (): void => {
+  for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'fetch'] as const)
+    Object.assign(globalThis, { [name]: guard(name, globalThis[name] as never) });
+  Math.random = guard('Math.random', Math.random);
+  crypto.randomUUID = guard('crypto.randomUUID', crypto.randomUUID.bind(crypto));
+  crypto.getRandomValues = guard('crypto.getRandomValues', crypto.getRandomValues.bind(crypto) as never);
+  performance.now = guard('performance.now', performance.now.bind(performance));
+  Date.now = guard('Date.now', Date.now);
+  globalThis.Date = guardDate(Date);
 };

@@ -1,0 +1,77 @@
+/** What the simulation tries: random days by their seed, and the life of two servers with a crash of the daemon at any one event of it. */
+import assert from 'node:assert/strict';
+import { SimRack } from './rack.ts';
+import type { RackOptions } from './rack.ts';
+import { day, life } from './scenarios.ts';
+
+/** What the seeds together must have seen, or they prove nothing. */
+export const sights = [
+  'a datagram is lost',
+  'a call is lost',
+  'an answer is lost',
+  'the daemon crashes',
+  'a BMC is silent',
+  'an agent dies half-way',
+  'somebody presses the power button',
+  'a provisioned host is changed',
+  'a host is changed while it is provisioned',
+  'a day ends provisioned',
+] as const;
+
+export interface TrialOptions {
+  /** A second run shows that nothing but the seed decides. */
+  readonly runs: number;
+  /** Gets each line of the trace of the first run. */
+  readonly trace?: ((line: string) => void) | undefined;
+}
+export type Seen = ReadonlyMap<string, number>;
+
+const inRack = async (options: RackOptions, act: (rack: SimRack) => Promise<void>): Promise<SimRack> => {
+  const rack = await SimRack.make(options);
+  try {
+    await act(rack);
+    return rack;
+  } finally {
+    rack.dispose();
+  }
+};
+const traced = (trace: TrialOptions['trace']): Pick<RackOptions, 'trace'> => (trace === undefined ? {} : { trace });
+
+/** A random day in bad weather. Throws the first thing that was not as it must be. */
+export const tryDay = async (seed: number, { runs, trace }: TrialOptions): Promise<Seen> => {
+  const first = await inRack({ seed, ...traced(trace) }, day);
+  for (let again = 1; again < runs; again++) {
+    const other = await inRack({ seed }, day);
+    assert.equal(other.scheduler.fingerprint, first.scheduler.fingerprint, 'two runs of one seed differ: something but the seed decides');
+  }
+  return first.scheduler.seen;
+};
+
+const calmly = { seed: 1, calm: true };
+/** The numbers of the events of the life in a calm world. */
+export const lifeEvents = async (): Promise<{ readonly first: number; readonly last: number }> => {
+  let first = 0;
+  const rack = await inRack(calmly, async (made) => {
+    first = made.scheduler.count + 1;
+    await life(made);
+  });
+  return { first, last: rack.scheduler.count };
+};
+/**
+ * The life with one crash after the given event. Every step of the plan lies between two events, and every call between several: a crash at each
+ * event in turn is a crash before, between and after every step. The life must come to the same end each time; an installation that was cut off
+ * may begin again, a disk is written by nobody else.
+ */
+export const tryCrash = async (at: number, trace?: TrialOptions['trace']): Promise<Seen> => {
+  const rack = await inRack({ ...calmly, ...traced(trace) }, async (made) => {
+    let crashed = false;
+    made.scheduler.always(() => {
+      if (crashed || made.scheduler.count < at) return;
+      crashed = true;
+      made.crash();
+    });
+    await life(made);
+  });
+  assert.equal(rack.crashes, 1);
+  return rack.scheduler.seen;
+};
