@@ -9,6 +9,8 @@ shift
 
 set_up() { sh "$root/deploy/setup.sh" "$@"; }
 # Ours before the machine's: Node 26 from the lock file, and the Go that the set-up fetched because the machine had none that fits.
+# Compiled code is kept: every command starts sooner and needs less memory.
+export NODE_COMPILE_CACHE="$cache/node"
 export PATH="$root/node_modules/.bin:$([ -d "$cache/go/bin" ] && echo "$cache/go/bin:" || :)$PATH:/usr/sbin:/sbin"
 
 check() {

@@ -35,10 +35,14 @@ export type EncodedChunk =
   | { readonly chunk: DataChunk; readonly stored: Uint8Array }
   | { readonly chunk: Chunk & { zero: true }; readonly stored: undefined };
 
-/** zstd level 3, or raw where zstd does not make it smaller. */
+/** zstd level 3, or raw where zstd does not make it smaller. One output buffer of the right size: the default collects hundreds of small ones. */
 export const encodeChunk = (bytes: Uint8Array): EncodedChunk => {
   if (isZero(bytes)) return { chunk: { zero: true, sizeBytes: bytes.length }, stored: undefined };
-  const packed = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 }, pledgedSrcSize: bytes.length });
+  const packed = zstdCompressSync(bytes, {
+    chunkSize: bytes.length + 1024,
+    params: { [constants.ZSTD_c_compressionLevel]: 3 },
+    pledgedSrcSize: bytes.length,
+  });
   const stored = packed.length < bytes.length ? packed : bytes;
   return {
     chunk: { sha256: sha256Of(bytes), sizeBytes: bytes.length, storedBytes: stored.length, encoding: stored === packed ? 'zstd' : 'raw' },
@@ -50,7 +54,7 @@ export const encodeChunk = (bytes: Uint8Array): EncodedChunk => {
 export const decodeChunk = ({ sha256, sizeBytes, encoding }: DataChunk, stored: Uint8Array): Uint8Array => {
   let bytes = stored;
   try {
-    if (encoding === 'zstd') bytes = zstdDecompressSync(stored, { maxOutputLength: sizeBytes });
+    if (encoding === 'zstd') bytes = zstdDecompressSync(stored, { maxOutputLength: sizeBytes, chunkSize: Math.max(sizeBytes, 64) });
   } catch (cause) {
     throw new RemudaError('image-invalid', `chunk ${sha256} is damaged: ${reasonOf(cause)}`, { cause, values: { sha256 } });
   }

