@@ -3,7 +3,7 @@ import { agentRoutes, bootRoutes } from './api/boot-routes.ts';
 import type { BootDeps, BootFile } from './api/boot-routes.ts';
 import type { BmcDriver } from './bmc/driver.ts';
 import { redfishDriver } from './bmc/redfish/driver.ts';
-import { bootPrograms, decideBoot } from './boot/decide.ts';
+import { bootFileNames, decideBoot, mayFetch } from './boot/decide.ts';
 import { acceptsMac, limitsOf } from './config.ts';
 import type { Config } from './config.ts';
 import { Desk } from './control/desk.ts';
@@ -70,7 +70,7 @@ const readBootFiles = async (world: World, folder: string): Promise<BootDeps['fi
 /** The first-stage boot programs in memory; a missing one is said, and its clients get no file. */
 const readPrograms = async (world: World, folder: string): Promise<ReadonlyMap<string, Uint8Array>> => {
   const programs = new Map<string, Uint8Array>();
-  for (const name of Object.values(bootPrograms)) {
+  for (const name of bootFileNames) {
     const path = `${folder}/${name}`;
     if ((await world.files.stat(path)) === undefined)
       world.log.warn('boot program is missing: hosts that need it cannot boot from the network', { path });
@@ -112,17 +112,13 @@ interface Core {
   readonly programs: ReadonlyMap<string, Uint8Array>;
 }
 
+interface Protocols {
+  readonly leases: () => readonly Lease[];
+  readonly leaseAt: (address: Ipv4) => Lease | undefined;
+  readonly close: () => void;
+}
 /** DHCP and TFTP with what they need of the rooms above them. */
-const startProtocols = async ({
-  world,
-  config,
-  limits,
-  store,
-  keeper,
-  observer,
-  secret,
-  programs,
-}: Core): Promise<{ leases: () => readonly Lease[]; close: () => void }> => {
+const startProtocols = async ({ world, config, limits, store, keeper, observer, secret, programs }: Core): Promise<Protocols> => {
   const { httpPort } = config.boot;
   const decide = (client: BootClient, address: Ipv4, serverAddress: Ipv4) =>
     decideBoot(keeper.byMac(client.mac), { client, lease: { address, serverAddress }, httpPort, secret, limits });
@@ -141,8 +137,6 @@ const startProtocols = async ({
     },
     limits,
   );
-  const holder = (address: Ipv4): Lease | undefined => dhcp.leases().find((lease) => lease.address === address);
-  const archOf = new Map(Object.entries(bootPrograms).map(([arch, name]) => [name as string, arch as keyof typeof bootPrograms]));
   const tftps: TftpServer[] = [];
   for (const { interface: name, serverAddress } of config.subnets)
     tftps.push(
@@ -151,15 +145,14 @@ const startProtocols = async ({
         { address: serverAddress, interface: name, port: 69 },
         {
           open: (file, client) => {
-            const lease = holder(client);
-            const arch = archOf.get(file);
-            if (lease === undefined || arch === undefined) return undefined;
-            const answer = decide({ mac: lease.mac, arch, stage: 'firmware' }, client, serverAddress);
-            return answer.kind === 'chainload' && answer.file === file ? programs.get(file) : undefined;
+            const mac = dhcp.leaseAt(client)?.mac;
+            if (mac === undefined) return undefined;
+            const question = { mac, lease: { address: client, serverAddress }, httpPort, secret, limits };
+            return mayFetch(keeper.byMac(mac), file, question) ? programs.get(file) : undefined;
           },
           observe: ({ client, at, text }) => {
-            const lease = holder(client);
-            if (lease !== undefined) observer.observe({ mac: lease.mac, at, source: 'tftp', text });
+            const mac = dhcp.leaseAt(client)?.mac;
+            if (mac !== undefined) observer.observe({ mac, at, source: 'tftp', text });
           },
         },
         limits,
@@ -167,6 +160,7 @@ const startProtocols = async ({
     );
   return {
     leases: () => dhcp.leases(),
+    leaseAt: (address) => dhcp.leaseAt(address),
     close: () => {
       dhcp.close();
       for (const tftp of tftps) tftp.close();
@@ -209,6 +203,8 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own row
   const identity = JSON.parse(await store.setting('identity', () => JSON.stringify(made))) as Identity;
   const images = openImageStore(world, `${config.data}/images`, limits);
+  // What an import left behind that was killed half-way.
+  await images.collect();
 
   const presence = new PresenceBook(world.clock);
   const keeper = new Keeper({ store, clock: world.clock, log: world.log, presence });
@@ -232,7 +228,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     agentPort: config.boot.agentPort,
     kernelArguments: config.boot.kernelArguments,
     observe: (peer, text) => {
-      const lease = protocols.leases().find(({ address }) => address === peer);
+      const lease = peer === undefined ? undefined : protocols.leaseAt(peer);
       if (lease !== undefined) observer.observe({ mac: lease.mac, at: world.clock.now(), source: 'http', text });
     },
   };
@@ -253,6 +249,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     stop: async () => {
       protocols.close();
       await Promise.allSettled(listeners.map((listener) => listener.close()));
+      await loop.stop();
       await drivers.close();
       await store.close();
     },

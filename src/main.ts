@@ -31,7 +31,11 @@ const local: LocalCommands = {
     const { readConfig, serve } = await import('./serve.ts');
     const { absolute } = await import('./cli/input.ts');
     const config = await readConfig(world.files, absolute(path, terminal.cwd));
-    await serve(worldAt(config.log), config, about.version);
+    // Its world outlives the signal, so that BMC sessions are given back and the store is closed.
+    const life = new AbortController();
+    await serve(worldAt(config.log, life.signal), config, about.version, ending.signal).finally(() =>
+      life.abort(new DOMException('served', 'AbortError')),
+    );
     return 0;
   },
   lab: async (args) => {

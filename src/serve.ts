@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { ImageDesk } from './api/admin-images.ts';
 import { adminRoutes } from './api/admin-routes.ts';
 import type { StatusJson } from './api/types.ts';
-import { bootPrograms } from './boot/decide.ts';
+import { bootFileNames } from './boot/decide.ts';
 import { parseConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { startDaemon } from './daemon.ts';
@@ -61,7 +61,7 @@ const filesOf = async (world: World, config: Config, daemon: Daemon): Promise<St
       return { name, purpose: 'agent' as const, path, present, sizeBytes };
     }),
   );
-  const boot = Object.values(bootPrograms).map((name) => {
+  const boot = bootFileNames.map((name) => {
     const program = daemon.programs.get(name);
     const path = `${config.boot.firmware}/${name}`;
     return { name, purpose: 'boot' as const, path, present: program !== undefined, ...(program && { sizeBytes: program.length }) };
@@ -113,14 +113,14 @@ const ended = (signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
-/** Serves until the world ends; throws what `startDaemon` and the listeners throw. */
-export const serve = async (world: World, config: Config, version: string): Promise<void> => {
+/** Serves until it is asked to end, and ends in good order while the world still stands; throws what `startDaemon` and the listeners throw. */
+export const serve = async (world: World, config: Config, version: string, until: AbortSignal): Promise<void> => {
   const daemon = await startDaemon(world, config);
   let listeners: readonly Listener[] = [];
   try {
     listeners = await listenForPeople(world, config, daemon, version);
     world.log.info('the API answers', { socket: config.socket, version });
-    await ended(world.signal);
+    await ended(until);
     world.log.info('ending');
   } finally {
     await Promise.allSettled(listeners.map((listener) => listener.close()));

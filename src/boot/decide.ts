@@ -6,8 +6,12 @@ import { openBoot } from '../host/host.ts';
 import type { Host } from '../host/host.ts';
 import { mintTicket } from './ticket.ts';
 
-/** First-stage boot programs by architecture; the only names that TFTP serves. */
+/** First-stage boot programs by architecture. */
 export const bootPrograms = { bios: 'undionly.kpxe', 'x64-uefi': 'snponly.efi' } as const;
+/** What iPXE for UEFI fetches by itself from where it was loaded; without it it waits seconds for an IPv6 router. */
+export const companions = { 'autoexec.ipxe': 'snponly.efi' } as const;
+/** The only names that TFTP serves. */
+export const bootFileNames: readonly string[] = [...Object.values(bootPrograms), ...Object.keys(companions)];
 
 export interface BootQuestion {
   readonly client: BootClient;
@@ -40,4 +44,19 @@ export const decideBoot = (host: Host | undefined, question: BootQuestion): Boot
     expiresAt: boot.openedAt + question.limits.bootTicketMs,
   });
   return { kind: 'script', url: `http://${lease.serverAddress}:${question.httpPort}/boot/${ticket}` };
+};
+
+/** May this name be fetched over TFTP by the client of the question now? Only the program that the decision names for it, and that program's companion. */
+export const mayFetch = (
+  host: Host | undefined,
+  name: string,
+  question: Omit<BootQuestion, 'client'> & { readonly mac: BootClient['mac'] },
+): boolean => {
+  const program: string = Object.entries(companions).find(([companion]) => companion === name)?.[1] ?? name;
+  for (const arch of ['bios', 'x64-uefi'] as const) {
+    if (bootPrograms[arch] !== program) continue;
+    const answer = decideBoot(host, { ...question, client: { mac: question.mac, arch, stage: 'firmware' } });
+    return answer.kind === 'chainload' && answer.file === program;
+  }
+  return false;
 };

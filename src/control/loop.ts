@@ -22,6 +22,8 @@ export class ControlLoop {
   readonly #limits: Limits;
   readonly #activate: (key: string) => Promise<Activation>;
   readonly #slots = new Map<string, Slot>();
+  readonly #running = new Set<Promise<void>>();
+  #stopped = false;
 
   constructor(world: World, limits: Limits, activate: (key: string) => Promise<Activation>) {
     this.#world = world;
@@ -31,7 +33,13 @@ export class ControlLoop {
   wake(key: string): void {
     const slot = this.#slot(key);
     if (slot.running) slot.again = true;
-    else void this.#run(key, slot);
+    else this.#start(key, slot);
+  }
+  /** No activation begins any more; resolves when those that run have recorded what came of them. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const slot of this.#slots.values()) slot.cancel();
+    await Promise.all(this.#running);
   }
   forget(key: string): void {
     this.#slots.get(key)?.cancel();
@@ -44,16 +52,20 @@ export class ControlLoop {
     this.#slots.set(key, slot);
     return slot;
   }
+  #start(key: string, slot: Slot): void {
+    if (this.#stopped || this.#world.signal.aborted) return;
+    const run = this.#run(key, slot).finally(() => this.#running.delete(run));
+    this.#running.add(run);
+  }
   async #run(key: string, slot: Slot): Promise<void> {
-    if (this.#world.signal.aborted) return;
     slot.running = true;
     slot.again = false;
     slot.cancel();
     const next = await this.#once(key);
     slot.running = false;
-    if (this.#world.signal.aborted || this.#slots.get(key) !== slot) return;
+    if (this.#stopped || this.#world.signal.aborted || this.#slots.get(key) !== slot) return;
     const inMs = slot.again ? 0 : Math.min(Math.max(next - this.#world.clock.now(), 0), this.#limits.resyncMs);
-    slot.cancel = this.#world.clock.after(inMs, () => void this.#run(key, slot));
+    slot.cancel = this.#world.clock.after(inMs, () => this.#start(key, slot));
   }
   /** When to come again. An unexpected error is logged and tried again later: it must not end the loop of a host. */
   async #once(key: string): Promise<number> {

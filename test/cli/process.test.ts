@@ -132,7 +132,7 @@ describe('serve', () => {
     const at = join(folder, name);
     await world.files.makeFolder(at);
     const file = { sha256: 'ab'.repeat(32), sizeBytes: 4 };
-    for (const part of ['vmlinuz', 'initrd.zst', 'undionly.kpxe', 'snponly.efi']) await writeFile(join(at, part), 'boot');
+    for (const part of ['vmlinuz', 'initrd.zst', 'undionly.kpxe', 'snponly.efi', 'autoexec.ipxe']) await writeFile(join(at, part), 'boot');
     await writeFile(join(at, 'ramdisk.json'), JSON.stringify({ vmlinuz: file, initrd: file }));
     const config = {
       data: join(at, 'data'),
@@ -184,6 +184,7 @@ describe('serve', () => {
       [
         ['undionly.kpxe', true],
         ['snponly.efi', true],
+        ['autoexec.ipxe', true],
         ['vmlinuz', true],
         ['initrd.zst', true],
       ],
