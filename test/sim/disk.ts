@@ -27,6 +27,6 @@ export class SimDisk {
     return `sha256:${createHash('sha256').update(this.bytes.subarray(0, length)).digest('hex')}`;
   }
   isZero(): boolean {
-    return this.bytes.every((byte) => byte === 0);
+    return Buffer.compare(this.bytes, new Uint8Array(this.bytes.length)) === 0;
   }
 }

@@ -213,9 +213,10 @@ class Run {
     const hostName = /(?<!local-)hostname: "?([\w.-]+)/.exec(seed)?.[1] ?? '';
     this.#metal.booted.push({ at: this.#parts.scheduler.now, digest: image.digest, hostName });
     this.#say(`runs ${image.digest.slice(0, 19)} as ${hostName}`);
-    for (let pause = 500; url !== undefined; pause = Math.min(pause * 2, 30_000)) {
+    if (url === undefined) return undefined;
+    for (let pause = 500; ; pause = Math.min(pause * 2, 30_000)) {
       const answer = await this.#call('POST', url, `hostname=${hostName}&release=1`).catch(() => undefined);
-      if (answer !== undefined && answer.status < 300) return;
+      if (answer !== undefined && answer.status < 300) return undefined;
       await this.#sleep(pause);
     }
   }
@@ -267,17 +268,18 @@ class Run {
   /** One file in one block: what our boot programs are in here. */
   async #tftp({ nextServer }: Dhcp4, file: string): Promise<boolean> {
     const socket: UdpSocket = this.#parts.network.udp(this.#party, 0);
-    let got: { bytes: Uint8Array; port: number } | undefined;
+    const from: number[] = [];
     socket.receive(({ bytes, port }) => {
-      if (bytes[1] === 3) got = { bytes, port };
+      if (bytes[1] === 3) from.push(port);
     });
-    for (let attempt = 0; attempt < 5 && got === undefined; attempt++) {
+    for (let attempt = 0; attempt < 5 && from.length === 0; attempt++) {
       socket.send(Buffer.from(`\0\u0001${file}\0octet\0`, 'latin1'), { address: nextServer, port: 69 });
-      for (let waited = 0; waited < 2000 && got === undefined; waited += 100) await this.#sleep(100);
+      for (let waited = 0; waited < 2000 && from.length === 0; waited += 100) await this.#sleep(100);
     }
-    if (got !== undefined) socket.send(Uint8Array.of(0, 4, 0, 1), { address: nextServer, port: got.port });
+    const [port] = from;
+    if (port !== undefined) socket.send(Uint8Array.of(0, 4, 0, 1), { address: nextServer, port });
     socket.close();
-    return got !== undefined;
+    return port !== undefined;
   }
   async #get(url: string, tries: number): Promise<Reply | undefined> {
     for (let attempt = 0; attempt < tries; attempt++) {
@@ -311,6 +313,18 @@ const callFrom = async (
     bytes: answer.body,
     json: isJson ? (JSON.parse(Buffer.from(answer.body).toString()) as Record<string, unknown>) : {},
   };
+};
+
+/** What redeems a ticket: the ticket, a fresh key, and the signature that shows who has it. */
+export const redemption = (ticket: string, chance: Chance): { ticket: string; publicKey: string; signature: string } => {
+  // PKCS #8 of an Ed25519 key (RFC 8410 §7): this prefix and the seed, so that the key comes from the simulation's chance.
+  const key = createPrivateKey({
+    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), chance.bytes(32)]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
+  return { ticket, publicKey, signature: sign(null, Buffer.from(`remuda-redeem\n${ticket}`), key).toString('base64') };
 };
 
 /** The agent of the ramdisk, as images/agent does it: the same calls in the same order, the same refusals. */
@@ -347,15 +361,7 @@ class Agent {
     }
   }
   async run(): Promise<void> {
-    // PKCS #8 of an Ed25519 key (RFC 8410 §7): this prefix and the seed, so that the key comes from the simulation's chance.
-    const key = createPrivateKey({
-      key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), this.#parts.chance.bytes(32)]),
-      format: 'der',
-      type: 'pkcs8',
-    });
-    const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
-    const signature = sign(null, Buffer.from(`remuda-redeem\n${this.#parts.ticket}`), key).toString('base64');
-    const redeemed = await this.#post('/agent/redeem', { ticket: this.#parts.ticket, publicKey, signature });
+    const redeemed = await this.#post('/agent/redeem', redemption(this.#parts.ticket, this.#parts.chance));
     if (redeemed.status !== 200) return this.#giveUp(redeemed);
     this.#credential = String(redeemed.json['credential']);
     this.#boot = Number(redeemed.json['boot']);

@@ -49,13 +49,24 @@ interface Server {
   readonly routes: readonly Route[];
 }
 
+/** One call and what was answered. */
+export interface Exchange {
+  readonly from: string;
+  readonly to: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+  readonly status: number;
+}
+
 export class Network {
   readonly #scheduler: Scheduler;
   readonly #chance: Chance;
   readonly faults: Faults;
   readonly #sockets = new Set<Socket>();
   readonly #servers = new Map<string, Server>();
-  /** Every call that arrives, for tests that listen in. */
+  /** Every answer as it is made, and every call as it arrives: for those who listen in. */
+  onAnswer: (exchange: Exchange) => void = () => undefined;
   onCall: (call: { readonly from: Party; readonly method: string; readonly url: string; readonly body: string }) => void = () => undefined;
 
   constructor(scheduler: Scheduler, chance: Chance, faults: Faults) {
@@ -71,10 +82,10 @@ export class Network {
     const socket: Socket = { party, port: port === 0 ? 20_000 + this.#chance.between(0, 30_000) : port, handler: () => undefined };
     this.#sockets.add(socket);
     party.signal.addEventListener('abort', () => this.#sockets.delete(socket), { once: true });
-    const carry = (bytes: Uint8Array, port: number, reaches: (other: Party) => boolean): void => {
+    const carry = (bytes: Uint8Array, toPort: number, reaches: (other: Party) => boolean): void => {
       if (party.signal.aborted) return;
       for (const other of this.#sockets)
-        if (other !== socket && other.port === port && reaches(other.party)) this.#carry(socket, other, bytes);
+        if (other !== socket && other.port === toPort && reaches(other.party)) this.#carry(socket, other, bytes);
     };
     return {
       local: { address: party.address, port: socket.port },
@@ -145,10 +156,13 @@ export class Network {
         if (server === undefined) return fail('connection refused');
         this.#scheduler.log(`http ${party.name} ${call.method} ${url.pathname.slice(0, 80)} -> ${server.party.name}`);
         this.onCall({ from: party, method: call.method, url: call.url, body: text });
-        const { signal } = server.party;
+        const to = server.party;
+        const { signal } = to;
         signal.addEventListener('abort', reset, { once: true });
         void this.#answer(server, party, call, { url, signal: client.signal }).then((answer) => {
           if (signal.aborted) return;
+          const { method } = call;
+          this.onAnswer({ from: party.name, to: to.name, method, path: url.pathname, body: text, status: answer.status });
           this.#scheduler.at(this.#delay(), () => {
             if (lostAnswer) return this.#scheduler.sometimes('an answer is lost');
             return settle(() => resolve(answer));

@@ -10,7 +10,7 @@ import type { Daemon } from '../../src/daemon.ts';
 import type { Host } from '../../src/host/host.ts';
 import { openImageStore } from '../../src/image/store.ts';
 import { redfishBmc } from '../../src/lab/model/redfish-bmc.ts';
-import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
+import type { RedfishBmc } from '../../src/lab/model/redfish-bmc.ts';
 import { limits as standard } from '../../src/limits.ts';
 import { noAddress, parseIpv4, parseMac, parseUuid } from '../../src/wire/address.ts';
 import type { Ipv4 } from '../../src/wire/address.ts';
@@ -19,6 +19,7 @@ import { MemoryFiles, memoryDisk } from '../world/memory-files.ts';
 import { chanceOf } from './chance.ts';
 import type { Chance } from './chance.ts';
 import { SimDisk } from './disk.ts';
+import { Invariants } from './invariants.ts';
 import { Metal } from './metal.ts';
 import { heal, Network, swarm, worldOf } from './network.ts';
 import type { Party } from './network.ts';
@@ -29,6 +30,7 @@ const seedAt = { offsetBytes: 64 * 512, sizeBytes: 160 * 512 };
 const diskBytes = 160 * 1024;
 /** What no log line may ever hold. */
 export const secretWord = 'hunter2-user-data';
+export const bmcPassword = 'bmc-password-hunter3';
 
 /** 128 KiB with an ESP, an empty seed and a body that tells one image from the other. */
 const rawImage = (body: number): Uint8Array => {
@@ -50,16 +52,12 @@ export interface RackOptions {
   /** Gets each line of the trace. */
   readonly trace?: (line: string) => void;
 }
-interface Snapshot {
-  readonly at: number;
-  readonly host: Host;
-}
-
 export class SimRack {
   readonly scheduler: Scheduler;
   readonly network: Network;
   readonly metals: readonly Metal[];
-  readonly bmcs: readonly { quirks: BmcQuirks }[];
+  readonly bmcs: readonly RedfishBmc[];
+  readonly invariants: Invariants;
   readonly files: MemoryFiles;
   readonly config: Config;
   readonly chance: Chance;
@@ -68,12 +66,13 @@ export class SimRack {
   daemon: Daemon | undefined;
   crashes = 0;
   #process = new AbortController();
-  readonly #history = new Map<string, Snapshot[]>();
-  readonly #checked = new Map<SimDisk, number>();
   readonly #generator: Chance;
 
   private constructor({ seed, calm = false, limits = {}, trace }: RackOptions) {
-    this.scheduler = new Scheduler(trace);
+    this.scheduler = new Scheduler((line) => {
+      this.invariants.line(line, [secretWord, bmcPassword]);
+      trace?.(line);
+    });
     this.chance = chanceOf(seed, 'workload');
     this.#generator = chanceOf(seed, 'daemon');
     const faults = swarm(chanceOf(seed, 'faults'));
@@ -85,7 +84,10 @@ export class SimRack {
     this.metals = [1, 2].map((number) => this.#metal(number, seed));
     this.bmcs = this.metals.map((metal, index) => this.#bmc(metal, index + 1, seed));
     this.config = this.#configuration(limits);
-    this.#invariants();
+    const { scheduler, metals, bmcs } = this;
+    this.invariants = new Invariants({ now: () => scheduler.now, metals, bmcs, hosts: () => this.daemon?.hosts() ?? [] });
+    scheduler.always(() => this.invariants.check());
+    this.network.onAnswer = (exchange) => this.invariants.answered(exchange);
   }
   static async make(options: RackOptions): Promise<SimRack> {
     const rack = new SimRack(options);
@@ -112,7 +114,7 @@ export class SimRack {
       images: () => this.images,
     });
   }
-  #bmc(metal: Metal, number: number, seed: number): { quirks: BmcQuirks } {
+  #bmc(metal: Metal, number: number, seed: number): RedfishBmc {
     const party: Party = { name: `bmc${number}`, address: ip(`10.77.9.${number}`), signal: new AbortController().signal };
     const chance = chanceOf(seed, `bmc${number}`);
     const world = worldOf({ scheduler: this.scheduler, network: this.network, party, chance, files: this.files });
@@ -120,7 +122,7 @@ export class SimRack {
       name: `bmc${number}`,
       machine: metal,
       username: 'root',
-      password: 'bmc-password',
+      password: bmcPassword,
       random: world.random,
       clock: world.clock,
     });
@@ -206,7 +208,7 @@ export class SimRack {
   }
   enrol(name: string): void {
     const number = name.slice(1);
-    const bmc = { url: `http://10.77.9.${number}`, username: 'root', password: 'bmc-password', insecure: true };
+    const bmc = { url: `http://10.77.9.${number}`, username: 'root', password: bmcPassword, insecure: true };
     this.#ask((daemon) => daemon.rack.enrol(enrolSchema.parse({ name, firmware: this.metal(name).firmware, bmc }), 'test'));
   }
   claim(name: string, id: string, image: string): void {
@@ -237,82 +239,4 @@ export class SimRack {
     if (daemon === undefined) return;
     act(daemon).catch((error: unknown) => this.scheduler.log(`operator: ${String(error)}`));
   }
-
-  #invariants(): void {
-    this.scheduler.always(() => {
-      this.#remember();
-      this.#addresses();
-      this.#owners();
-      for (const metal of this.metals) for (const disk of metal.disks) this.#law(metal, disk);
-    });
-  }
-  #remember(): void {
-    for (const host of this.daemon?.hosts() ?? []) {
-      const history = this.#history.get(host.name) ?? [];
-      this.#history.set(host.name, history);
-      const last = history.at(-1);
-      if (last?.host.version === host.version) continue;
-      assert.ok(
-        last === undefined || host.version > last.host.version,
-        `${host.name} went back from version ${last?.host.version} to ${host.version}`,
-      );
-      if (last !== undefined) assert.ok(follows(last.host, host), `${host.name}: ${last.host.state} → ${host.state} is not in the table`);
-      history.push({ at: this.scheduler.now, host });
-      if (history.length > 200) history.shift();
-    }
-  }
-  #addresses(): void {
-    const living = this.metals
-      .filter((metal) => metal.power() === 'on' && metal.party.address !== noAddress)
-      .map((metal) => metal.party.address);
-    assert.equal(new Set(living).size, living.length, `two living hosts use one address: ${living.join(' ')}`);
-    for (const address of living) assert.match(address, /^10\.77\.0\.(5\d|60)$/, 'an address outside the pool');
-  }
-  #owners(): void {
-    const claims = (this.daemon?.hosts() ?? []).map((host) => host.claim?.id).filter((id) => id !== undefined);
-    assert.equal(new Set(claims).size, claims.length, 'one claim holds two hosts');
-  }
-  /** The law of the disk, judged by what the disk itself remembers. A permission lasts as long as it was granted for, and ends when other work begins. */
-  #law(metal: Metal, disk: SimDisk): void {
-    const from = this.#checked.get(disk) ?? 0;
-    this.#checked.set(disk, disk.writes.length);
-    for (const write of disk.writes.slice(from)) {
-      const history = this.#history.get(metal.name) ?? [];
-      const graceFrom = write.at - standard.agentGrantSeconds * 1000;
-      const relevant = history.filter((snapshot, index) => (history[index + 1]?.at ?? Infinity) >= graceFrom);
-      const [, generation, kind] = write.job.split('.');
-      const legal = relevant.some(({ host }) =>
-        kind === 'install'
-          ? host.state === 'provisioning' &&
-            host.job?.id === write.job &&
-            host.claim?.generation === Number(generation) &&
-            host.claim.disk.serial === disk.serial
-          : host.state === 'cleaning' && host.job?.id === write.job && host.release?.disk.serial === disk.serial,
-      );
-      assert.ok(legal, `the law of the disk: ${metal.name} ${disk.serial} was written by ${write.job} (${write.by}), which nobody allowed`);
-      const now = history.at(-1)?.host;
-      assert.ok(
-        now?.job?.startedAt === undefined || now.job.id === write.job,
-        `the law of the disk: ${write.job} wrote ${disk.serial} after ${now?.job?.id} had begun`,
-      );
-    }
-    if (disk.serial === 'foreign') assert.equal(disk.writes.length, 0, 'a disk that nobody gave us was written');
-  }
 }
-
-const allowed: Readonly<Record<Host['state'], readonly Host['state'][]>> = {
-  discovered: ['enrolled'],
-  enrolled: ['inspecting'],
-  inspecting: ['available'],
-  available: ['provisioning'],
-  provisioning: ['provisioned', 'cleaning', 'available'],
-  provisioned: ['provisioning', 'cleaning'],
-  cleaning: ['available'],
-};
-/** Several changes may lie between two looks, so the way may have more than one step. */
-const follows = (from: Host, to: Host): boolean => {
-  const steps = to.version - from.version;
-  let reached = new Set([from.state]);
-  for (let step = 0; step < Math.min(steps, 8); step++) reached = new Set([...reached, ...[...reached].flatMap((state) => allowed[state])]);
-  return reached.has(to.state);
-};

@@ -37,10 +37,10 @@ interface Told {
 }
 
 const flag = { type: 'boolean', default: false } as const;
-const number = { type: 'string' } as const;
+const digits = { type: 'string' } as const;
 const settings = async (): Promise<Settings> => {
   const { values } = parseArgs({
-    options: { seeds: number, seed: number, crashes: flag, stride: number, crash: number, runs: number, processes: number, trace: flag },
+    options: { seeds: digits, seed: digits, crashes: flag, stride: digits, crash: digits, runs: digits, processes: digits, trace: flag },
   });
   const read = (name: 'seeds' | 'seed' | 'stride' | 'crash' | 'runs' | 'processes', otherwise: number): number => {
     const text = values[name] ?? String(otherwise);

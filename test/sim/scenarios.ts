@@ -1,5 +1,9 @@
 /** What people do with a rack: the scripted life of a server, and random days. */
+import { toClaimJson, toHostJson } from '../../src/api/admin-json.ts';
+import { ipv4From } from '../../src/wire/address.ts';
+import { redemption } from './metal.ts';
 import { heal } from './network.ts';
+import { bmcPassword, secretWord } from './rack.ts';
 import type { SimRack } from './rack.ts';
 
 const minute = 60_000;
@@ -64,6 +68,19 @@ export const life = async (rack: SimRack): Promise<void> => {
       throw new Error(`${names[index]} last ran ${JSON.stringify(boot)}`);
   for (const metal of rack.metals)
     if (metal.disks[0]?.isZero() !== true) throw new Error(`${metal.name} is available, but its disk is not clean`);
+  await noSecrets(rack);
+};
+/** What the API would show of every host, and every line of every timeline: no user data, no password. */
+export const noSecrets = async (rack: SimRack): Promise<void> => {
+  const { daemon } = rack;
+  if (daemon === undefined) return;
+  for (const view of await daemon.rack.hosts()) {
+    const rows = await daemon.rack.timeline(view.host.id, { most: 2000 });
+    if (rows.length === 0) throw new Error(`${view.host.name} has no timeline`);
+    const shown = JSON.stringify([toHostJson(view), toClaimJson(view), rows]);
+    for (const secret of [secretWord, bmcPassword])
+      if (shown.includes(secret)) throw new Error(`a secret is shown to whoever may look: ${shown}`);
+  }
 };
 export const describe = (rack: SimRack, name: string): string => {
   const host = rack.host(name);
@@ -86,6 +103,10 @@ export const day = async (rack: SimRack): Promise<void> => {
     const claim = host.claim;
     if (claim === null)
       return host.state === 'available' ? rack.claim(name, `c${++claims}-${name}`, chance.chance(0.5) ? 'alpha' : 'beta') : undefined;
+    if (chance.chance(0.05)) {
+      scheduler.sometimes('a rival claims a claimed host');
+      rack.claim(name, `rival${++claims}-${name}`, 'beta');
+    }
     const restless = host.state === 'provisioned' ? 0.7 : 0.08;
     if (!chance.chance(restless)) return undefined;
     scheduler.sometimes(host.state === 'provisioned' ? 'a provisioned host is changed' : 'a host is changed while it is provisioned');
@@ -101,8 +122,14 @@ export const day = async (rack: SimRack): Promise<void> => {
     }
     scheduler.at(chance.between(1000, 15_000), operator);
   };
+  const tickets = new Set<string>();
+  network.onCall = ({ url }) => {
+    const [, ticket] = /\/boot\/([^/]+)$/.exec(url) ?? [];
+    if (ticket !== undefined) tickets.add(ticket);
+  };
   const weather = (): void => {
     if (over) return;
+    if (chance.chance(0.1)) replay(rack, [...tickets]);
     if (rack.daemon !== undefined && chance.chance(network.faults.crash)) {
       scheduler.sometimes('the daemon crashes');
       rack.crash();
@@ -129,6 +156,22 @@ export const day = async (rack: SimRack): Promise<void> => {
   if (!(await until(rack, atRest, () => tend(rack), 120 * minute)))
     throw new Error(`never at rest: ${rack.metals.map(({ name }) => `${name} ${describe(rack, name)}`).join('; ')}\n${scheduler.tail(80)}`);
   for (const metal of rack.metals) verify(rack, metal.name);
+  await noSecrets(rack);
+};
+/** Somebody who has read the network shows a ticket of a boot that is over, from the very address it was for, with a key of his own. */
+const replay = (rack: SimRack, tickets: readonly string[]): void => {
+  const { chance, network, scheduler } = rack;
+  const ticket = tickets[chance.between(0, tickets.length - 1)];
+  const [id, boot, , address] = ticket?.split('.') ?? [];
+  const host = rack.daemon?.hosts().find((one) => one.id === id);
+  if (ticket === undefined || host === undefined || host.boot?.number === Number(boot)) return;
+  scheduler.sometimes('a thief shows an old ticket');
+  const thief = { name: 'thief', address: ipv4From(parseInt(address ?? '', 36)), signal: new AbortController().signal };
+  const body = JSON.stringify(redemption(ticket, chance));
+  network
+    .call(thief, { method: 'POST', url: 'https://10.77.0.1:7443/agent/redeem', body, timeoutMs: 10_000, replyBytesMax: 1e5 })
+    .then(({ status }) => scheduler.log(`thief hears ${status}`))
+    .catch(() => undefined);
 };
 /** Every intent is reality: the claimed image runs, by the disk's own word; what is available is clean. */
 const verify = (rack: SimRack, name: string): void => {

@@ -94,7 +94,7 @@ const guard = <F extends (...args: never[]) => unknown>(name: string, real: F): 
 const guardDate = (real: DateConstructor): DateConstructor => {
   const read = guard('new Date()', () => new real());
   return new Proxy(real, {
-    construct: (target, args: [number]) => (args.length === 0 ? read() : new target(...args)),
+    construct: (target, args: unknown[]) => (args.length === 0 ? read() : new target(...(args as [number]))),
   });
 };
 
