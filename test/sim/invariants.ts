@@ -49,6 +49,11 @@ export class Invariants {
     const wrong = this.#wrongAnswer(exchange);
     if (wrong !== undefined) this.#faults.push(`${exchange.from} ${exchange.method} ${exchange.path}: ${wrong}`);
   }
+  /** An owner was told that the host is his. */
+  granted(name: string, claimId: string): void {
+    const holder = this.#watched.hosts().find((host) => host.name === name)?.claim?.id;
+    if (holder !== claimId) this.#faults.push(`${name} was granted to claim ${claimId}, but ${holder ?? 'nobody'} holds it`);
+  }
   line(line: string, secrets: readonly string[]): void {
     for (const secret of secrets) if (line.includes(secret)) this.#faults.push(`a secret stands in the log: ${line}`);
   }
@@ -61,6 +66,9 @@ export class Invariants {
     this.#history.set(host.name, history);
     const last = history.at(-1)?.host;
     if (last === host) return;
+    if (host.state === 'available' && last?.state !== 'available')
+      for (const disk of this.#metal(host.name)?.disks ?? [])
+        assert.ok(disk.writes.length === 0 || disk.isZero(), `${host.name} is available, but its disk is not clean`);
     if (last !== undefined && last.id === host.id) {
       assert.ok(host.version >= last.version, `${host.name} went back from version ${last.version} to ${host.version}`);
       if (host.version === last.version) {
@@ -71,9 +79,6 @@ export class Invariants {
       if (host.version === last.version + 1 && last.claim !== null && host.claim !== null)
         assert.equal(host.claim.id, last.claim.id, `${host.name} was taken from the claim that holds it`);
     }
-    if (host.state === 'available' && last?.state !== 'available')
-      for (const disk of this.#metal(host.name)?.disks ?? [])
-        assert.ok(disk.writes.length === 0 || disk.isZero(), `${host.name} is available, but its disk is not clean`);
     history.push({ at: this.#watched.now(), host });
     if (history.length > 200) history.shift();
   }
@@ -119,8 +124,8 @@ export class Invariants {
 
   #wrongAnswer({ from, path, body }: Exchange): string | undefined {
     const [, room, word = ''] = path.split('/');
-    if (room === 'boot') return this.#wrongTicket(word);
-    if (path === '/agent/redeem') return this.#wrongTicket(field(body, 'ticket'));
+    if (room === 'boot') return this.#wrongTicket(word, true);
+    if (path === '/agent/redeem') return this.#wrongTicket(field(body, 'ticket'), false);
     if (room === 'phone-home') {
       const host = this.#byId(word.split('.')[0]);
       const generation = Number(word.split('.')[2]);
@@ -135,11 +140,15 @@ export class Invariants {
     );
     return allowed ? undefined : `the permission of job ${job} is not on record`;
   }
-  #wrongTicket(ticket: string): string | undefined {
+  #wrongTicket(ticket: string, isScript: boolean): string | undefined {
     const [id, boot, generation] = ticket.split('.');
+    // An agent that has redeemed its ticket may repeat that after the intent has changed: it will be told the new one.
     const good = this.#byId(id).some(
       (host) =>
-        host.boot?.number === Number(boot) && isOpen(host) && (host.claim?.generation ?? 0) === Number(generation) && host.held === null,
+        host.boot?.number === Number(boot) &&
+        isOpen(host) &&
+        host.held === null &&
+        ((host.claim?.generation ?? 0) === Number(generation) || (!isScript && host.boot.redeemed !== undefined)),
     );
     return good ? undefined : `a ticket of boot ${boot}, generation ${generation} is over and was taken`;
   }

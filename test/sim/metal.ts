@@ -10,7 +10,7 @@ import { everyone, noAddress } from '../../src/wire/address.ts';
 import type { Ipv4, Mac, Uuid } from '../../src/wire/address.ts';
 import type { UdpSocket } from '../../src/world/world.ts';
 import type { Chance } from './chance.ts';
-import type { SimDisk } from './disk.ts';
+import type { SimDisk, Write } from './disk.ts';
 import type { Network, Party } from './network.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -53,6 +53,8 @@ interface AgentJob {
     }[];
   };
   readonly chunkUrl: string;
+  /** How long one permission to write lasts, from the moment it was asked for. */
+  readonly grantSeconds: number;
   readonly seed: { readonly offsetBytes: number; readonly sizeBytes: number } | null;
 }
 
@@ -334,6 +336,8 @@ class Agent {
   readonly #parts: RunParts & { readonly server: string; readonly ticket: string };
   #credential = '';
   #boot = 0;
+  #sentAt = 0;
+  #grantedUntil = 0;
   constructor(metal: Metal, party: Party, parts: RunParts & { readonly server: string; readonly ticket: string }) {
     this.#metal = metal;
     this.#party = party;
@@ -347,6 +351,7 @@ class Agent {
   async #post(path: string, body: unknown): Promise<Reply> {
     for (let pause = 500; ; pause = Math.min(pause * 2, 10_000)) {
       try {
+        this.#sentAt = this.#parts.scheduler.now;
         const answer = await callFrom(this.#party, this.#parts.network, {
           method: 'POST',
           url: `${this.#parts.server}${path}`,
@@ -405,7 +410,21 @@ class Agent {
   }
   async #may(job: AgentJob, step: string, doneBytes: number, totalBytes: number): Promise<boolean> {
     const answer = await this.#post('/agent/progress', { job: job.id, step, doneBytes, totalBytes });
+    if (answer.status === 204) this.#grantedUntil = this.#sentAt + job.grantSeconds * 1000;
     return this.#metal.faults.lawless || answer.status === 204;
+  }
+  /** Writes while the permission lasts; one that ran out meanwhile is asked for anew. False where it was refused. */
+  async #write(
+    job: AgentJob,
+    disk: SimDisk,
+    offset: number,
+    part: { readonly bytes: Uint8Array; readonly by: Write['by'] },
+  ): Promise<boolean> {
+    const { scheduler } = this.#parts;
+    while (scheduler.now >= this.#grantedUntil && !this.#metal.faults.lawless)
+      if (!(await this.#may(job, part.by === 'install' ? 'write' : part.by, offset, disk.sizeBytes))) return false;
+    disk.write(offset, part.bytes, { at: scheduler.now, by: part.by, job: job.id });
+    return true;
   }
   async #failed(job: AgentJob, code: string, reason: string): Promise<'next'> {
     await this.#post('/agent/report', { job: job.id, outcome: 'failed', code, reason });
@@ -427,7 +446,7 @@ class Agent {
       const bytes =
         chunk.sha256 === undefined ? new Uint8Array(chunk.sizeBytes) : await this.#chunk(job, chunk.sha256, chunk.encoding ?? 'raw');
       if (bytes === undefined) return this.#failed(job, 'chunk-corrupt', `chunk ${chunk.sha256 ?? ''} is corrupt`);
-      disk.write(offset, bytes, { at: this.#parts.scheduler.now, by: 'install', job: job.id });
+      if (!(await this.#write(job, disk, offset, { bytes, by: 'install' }))) return 'next';
       offset += chunk.sizeBytes;
       await this.#sleep(50);
       this.#maybeDie(index + 1);
@@ -439,7 +458,7 @@ class Agent {
       if (!(await this.#may(job, 'seed', 0, job.seed.sizeBytes))) return 'next';
       const seed = await this.#post('/agent/seed', { job: job.id });
       if (seed.status !== 200) return 'next';
-      disk.write(job.seed.offsetBytes, seed.bytes, { at: this.#parts.scheduler.now, by: 'seed', job: job.id });
+      if (!(await this.#write(job, disk, job.seed.offsetBytes, { bytes: seed.bytes, by: 'seed' }))) return 'next';
     }
     const report = await this.#post('/agent/report', { job: job.id, outcome: 'done', digest, bytes: image.sizeBytes });
     return report.json['then'] === 'reboot' ? 'reboot' : 'next';
@@ -478,7 +497,8 @@ class Agent {
     const step = Math.ceil(disk.sizeBytes / 4);
     for (let at = 0; at < disk.sizeBytes; at += step) {
       if (!(await this.#may(job, 'clean', at, disk.sizeBytes))) return;
-      disk.write(at, new Uint8Array(Math.min(step, disk.sizeBytes - at)), { at: this.#parts.scheduler.now, by: 'clean', job: job.id });
+      const bytes = new Uint8Array(Math.min(step, disk.sizeBytes - at));
+      if (!(await this.#write(job, disk, at, { bytes, by: 'clean' }))) return;
       await this.#sleep(50);
     }
     await this.#post('/agent/report', { job: job.id, outcome: 'done', bytes: disk.sizeBytes });

@@ -219,7 +219,10 @@ export class SimRack {
       disk: { serial: this.metal(name).disks[0]?.serial },
       userData: `#cloud-config\nhostname: ${name}-${image}\n# ${secretWord}\n`,
     });
-    this.#ask((daemon) => daemon.rack.claim(request, 'test'));
+    this.#ask(async (daemon) => {
+      await daemon.rack.claim(request, 'test');
+      this.invariants.granted(name, id);
+    });
   }
   reprovision(id: string, image: string): void {
     this.#ask((daemon) => daemon.rack.reprovision(id, { image }, 'test'));

@@ -101,8 +101,13 @@ export const day = async (rack: SimRack): Promise<void> => {
     if (host.held !== null) return rack.unhold(name);
     if (host.failed !== null) return rack.retry(name);
     const claim = host.claim;
-    if (claim === null)
-      return host.state === 'available' ? rack.claim(name, `c${++claims}-${name}`, chance.chance(0.5) ? 'alpha' : 'beta') : undefined;
+    if (claim === null) {
+      if (host.state !== 'available') return undefined;
+      rack.claim(name, `c${++claims}-${name}`, chance.chance(0.5) ? 'alpha' : 'beta');
+      if (!chance.chance(0.3)) return undefined;
+      scheduler.sometimes('two claims meet at one host');
+      return rack.claim(name, `c${++claims}-${name}`, 'beta');
+    }
     if (chance.chance(0.05)) {
       scheduler.sometimes('a rival claims a claimed host');
       rack.claim(name, `rival${++claims}-${name}`, 'beta');
