@@ -66,7 +66,7 @@ case $command in
     ;;
   bench)
     set_up unit lab test go
-    tests bench "$@"
+    TZ=UTC LC_ALL=C.UTF-8 exec node test/bench/run.ts "$@"
     ;;
   *)
     echo "there is no command '$command'; see the scripts in package.json" >&2

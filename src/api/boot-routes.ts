@@ -61,9 +61,7 @@ export const bootRoutes = (deps: BootDeps, local: Ipv4): readonly Route[] => {
       handle: ({ params, peer }) =>
         Promise.resolve().then(() => {
           const ticket = params['ticket'] ?? '';
-          const host = desk.hostOfTicket(ticket, peer);
-          if (host.boot?.redeemed !== undefined)
-            throw new RemudaError('ticket-stale', `the ticket of boot ${host.boot.number} of ${host.name} was redeemed`);
+          const host = desk.hostOfTicket(ticket, peer, 'script');
           observe(peer, 'boot script fetched');
           const parts = {
             hostName: host.name,

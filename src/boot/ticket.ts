@@ -56,20 +56,27 @@ export const readTicket = (secret: Uint8Array, word: string): Ticket | undefined
   };
 };
 
-/** Is the ticket still good for the host it names? Asked for the script and for redeeming alike. */
+/**
+ * Is the ticket still good for the host it names, for its script or for redeeming it? The script is there until the ticket is redeemed.
+ * A redeemed ticket is still heard: the rulebook tells the same agent asking again from a second one.
+ */
 export const judgeTicket = (
   host: Host | undefined,
   ticket: Ticket | undefined,
-  peer: Ipv4 | undefined,
-  now: number,
+  asked: { readonly for: 'script' | 'redeem'; readonly peer: Ipv4 | undefined; readonly now: number },
 ): Refusal | undefined => {
+  const { peer, now } = asked;
   if (host === undefined || ticket === undefined) return { refused: 'ticket-invalid', reason: 'this is not a ticket of ours' };
   if (peer !== ticket.address) return { refused: 'ticket-invalid', reason: 'the ticket was handed to another address' };
   if (host.boot?.number === ticket.boot && host.boot.contestedAt !== undefined)
     return { refused: 'boot-contested', reason: `boot ${ticket.boot} of ${host.name} is contested` };
   if (now >= ticket.expiresAt) return { refused: 'ticket-expired', reason: `the ticket of boot ${ticket.boot} has expired` };
+  const heard = asked.for === 'redeem' && host.boot?.number === ticket.boot && host.boot.redeemed !== undefined;
+  if (heard) return undefined;
   if (openBoot(host)?.number !== ticket.boot) return { refused: 'ticket-stale', reason: `boot ${ticket.boot} of ${host.name} is over` };
-  if ((host.claim?.generation ?? 0) !== ticket.generation && host.boot?.redeemed === undefined)
+  if (host.boot?.redeemed !== undefined)
+    return { refused: 'ticket-stale', reason: `the ticket of boot ${ticket.boot} of ${host.name} was redeemed` };
+  if ((host.claim?.generation ?? 0) !== ticket.generation)
     return { refused: 'ticket-stale', reason: `the ticket is of generation ${ticket.generation}, the host's intent is not` };
   return undefined;
 };

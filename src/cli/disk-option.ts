@@ -22,6 +22,10 @@ const factors: Readonly<Record<string, number>> = {
   gib: 1024 ** 3,
   ti: 1024 ** 4,
   tib: 1024 ** 4,
+  p: 1000 ** 5,
+  pb: 1000 ** 5,
+  pi: 1024 ** 5,
+  pib: 1024 ** 5,
 };
 /** Bytes of `480GB`, `256MiB`, `268435456`; undefined where the text is no size. */
 export const parseSize = (text: string): number | undefined => {

@@ -62,12 +62,12 @@ export class Desk {
     this.#parts = parts;
   }
 
-  /** The host and boot of a ticket that is still good and not redeemed: for its script, which may be fetched again unchanged. */
-  hostOfTicket(ticketWord: string, peer: Ipv4 | undefined): Host {
+  /** The host of a ticket that is still good: for its script, which may be fetched again unchanged until it is redeemed, or to redeem it. */
+  hostOfTicket(ticketWord: string, peer: Ipv4 | undefined, wanted: 'script' | 'redeem'): Host {
     const { secret, keeper, clock } = this.#parts;
     const ticket = readTicket(secret, ticketWord);
     const host = ticket === undefined ? undefined : keeper.get(ticket.hostId);
-    throwIf(judgeTicket(host, ticket, peer, clock.now()));
+    throwIf(judgeTicket(host, ticket, { for: wanted, peer, now: clock.now() }));
     if (host === undefined) throw new RemudaError('ticket-invalid', 'this is not a ticket of ours');
     return host;
   }
@@ -75,7 +75,7 @@ export class Desk {
   /** Exchanges a ticket for the boot credential. The same key gets the same answer again; a second key contests the boot and nobody gets anything more. */
   async redeem(body: unknown, peer: Ipv4 | undefined): Promise<AgentWork> {
     const { ticket, publicKey, signature } = redeemSchema.parse(body);
-    const host = this.hostOfTicket(ticket, peer);
+    const host = this.hostOfTicket(ticket, peer, 'redeem');
     if (!ownsKey(publicKey, signature, ticket))
       throw new RemudaError('ticket-invalid', 'the signature does not show the key that is named');
     const boot = host.boot?.number ?? 0;

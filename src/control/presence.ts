@@ -11,8 +11,8 @@ export interface Presence {
   readonly agentAt: number;
   readonly packet?: { readonly at: number; readonly text: string };
   readonly progress?: Progress;
-  /** What the last plan said. */
-  readonly doing?: string;
+  /** What the last plan said, and of which version of the host. */
+  readonly doing?: { readonly version: number; readonly text: string };
 }
 
 /**

@@ -160,7 +160,8 @@ export const reconcile = async (parts: ReconcileParts, hostId: string): Promise<
   const { agentAt, packet } = presence.of(hostId);
   const seen: Seen = { power: driver === undefined ? undefined : power, agentAt, ...(packet === undefined ? {} : { packet }) };
   const step = plan(host, seen, world.clock.now(), limits);
-  presence.note(hostId, { doing: step.do === 'wait' ? step.why : `${step.do}${'reason' in step ? `: ${step.reason}` : ''}` });
+  const text = step.do === 'wait' ? step.why : `${step.do}${'reason' in step ? `: ${step.reason}` : ''}`;
+  presence.note(hostId, { doing: { version: host.version, text } });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table is keyed by the step's own name, which TypeScript cannot follow through the index
   return (hands[step.do] as (context: Context, step: Step) => Promise<Activation>)({ ...parts, host, driver }, step);
 };

@@ -46,6 +46,12 @@ const minutes = (ms: number): string => (ms >= 120_000 ? `${Math.round(ms / 60_0
 const followBoot = (host: Host, boot: Boot, seen: Seen, at: { readonly now: number; readonly limits: Limits }): Step => {
   const { now, limits } = at;
   if (boot.redeemed !== undefined) {
+    if (seen.power === 'off')
+      return {
+        do: 'fail-boot',
+        code: 'bmc-ignored',
+        reason: `the power went off${host.job === null ? '' : ` in the middle of ${host.job.kind}`}`,
+      };
     if (agentAlive(boot, seen, now, limits)) return wait('the agent works', seen.agentAt + limits.agentAliveMs);
     const last = Math.max(seen.agentAt, boot.redeemed.at);
     if (now - last >= limits.jobSilenceMs)

@@ -29,17 +29,19 @@ export const agentRules: Rules<
 > = {
   redeemed: (host, event, now) => {
     const boot = host.boot;
-    if (boot === null || boot.number !== event.boot || boot.closedAt !== undefined)
-      return refuse('ticket-stale', `boot ${event.boot} of ${host.name} is over`);
+    if (boot === null || boot.number !== event.boot) return refuse('ticket-stale', `boot ${event.boot} of ${host.name} is over`);
     if (boot.contestedAt !== undefined) return refuse('boot-contested', `boot ${event.boot} of ${host.name} is contested`);
-    if (boot.redeemed?.publicKey === event.publicKey) return same(host);
-    if (boot.redeemed !== undefined) {
+    // Also where the first one is through already: it may have been the thief, who is quick because he boots nothing.
+    if (boot.redeemed !== undefined && boot.redeemed.publicKey !== event.publicKey) {
       const why = `two agents with different keys redeemed the ticket of boot ${boot.number}: somebody on the boot network has read it`;
-      return change(host, { boot: { ...boot, contestedAt: now }, job: null, held: { by: 'boot', why, at: now } }, now, {
+      const held = { by: 'boot', why, at: now };
+      return change(host, { boot: { ...boot, contestedAt: now, closedAt: boot.closedAt ?? now }, job: null, held }, now, {
         text: `boot contested: ${why}`,
         data: { code: 'boot-contested' },
       });
     }
+    if (boot.closedAt !== undefined) return refuse('ticket-stale', `boot ${event.boot} of ${host.name} is over`);
+    if (boot.redeemed !== undefined) return same(host);
     return change(host, { boot: { ...boot, redeemed: { publicKey: event.publicKey, at: now } }, attempt: null }, now, {
       text: `agent arrived (boot ${boot.number})`,
     });

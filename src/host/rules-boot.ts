@@ -27,10 +27,13 @@ export const bootRules: Rules<
       text: `BMC answers: ${[event.vendor, event.model, event.serial].filter((word) => word !== undefined).join(' ') || 'no description'}; MACs ${macs.join(', ') || 'none'}`,
     });
   },
-  'power-seen': (host, event, now) =>
-    host.facts.power === event.power
-      ? same(host)
-      : change(host, { attempt: null, ...withFacts(host, { power: event.power, powerAt: now }) }, now, { text: `power is ${event.power}` }),
+  'power-seen': (host, event, now) => {
+    if (host.facts.power === event.power) return same(host);
+    const part = { attempt: null, ...withFacts(host, { power: event.power, powerAt: now }) };
+    // With the power goes the agent, and with it whatever it was still listening for. In the middle of a job the plan counts it as a boot that failed.
+    const gone = event.power === 'off' && openBoot(host)?.redeemed !== undefined && host.job === null;
+    return change(host, gone ? { ...part, boot: closed(host.boot, now) } : part, now, { text: `power is ${event.power}` });
+  },
   'power-commanded': (host, event, now) => change(host, {}, now, { text: `power ${event.wanted} asked by ${event.by}: ${event.note}` }),
 
   'boot-opened': (host, _event, now) => {

@@ -229,13 +229,14 @@ export const labCommand = async (args: readonly string[], bench: Bench): Promise
     async (options: O): Promise<void> => {
       code = await run(options);
     };
-  named(program.command('up').description('start the rack, provision every server, stay up until Ctrl-C'))
+  const upCommand = named(program.command('up').description('start the rack, provision every server, stay up until Ctrl-C'))
     .option('--hosts <n>', 'virtual servers', count, 2)
     .option('--firmware <kind>', 'bios or uefi; without it they alternate', firmwareOf)
     .option('--memory <mib>', 'of each server', mebibytes, 512)
     .option('--once', 'provision, clean everything up, exit 0 only if every server phoned home', false)
     .option('--json', 'the result as one line of JSON, the last one', false)
     .action(act((options: UpOptions) => up(bench, options)));
+  program.addHelpText('after', () => `\nWithout a command it is \`up\`:\n\n${upCommand.helpInformation()}`);
   named(program.command('down').description('end a laboratory and remove what is left of it')).action(
     act(({ name }: { name: string }) => down(bench, name)),
   );

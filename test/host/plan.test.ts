@@ -51,6 +51,7 @@ const cases: readonly (readonly [name: string, host: Host, seen: Seen, now: numb
   ['the power went away', powered, seen('off'), 1001 + limits.powerStepMs, 'fail-boot', /went off/],
   ['an unknown power state is waited out', identified, seen('unknown'), 1000, 'wait', /does not tell/],
   ['the agent of the parked host is used', claimed, seen('on', 1000), 2000, 'wait', /agent works/],
+  ['the power goes away under the agent', writing, seen('off', 1000), 1500, 'fail-boot', /went off in the middle of install/],
   ['a silent agent is given time', writing, seen('on', 1000), 1000 + limits.agentAliveMs, 'wait', /silent/],
   [
     'then the boot is given up',

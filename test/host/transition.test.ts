@@ -131,6 +131,18 @@ test('a second key contests the boot: the host is held and its job is gone', () 
   assert.equal(refusal(contested, { type: 'job-started', jobId: '1.1.install' }), 'job-stale');
 });
 
+test('a second key contests the boot also when the first one is through with it', () => {
+  const contested = after(provisioned, { type: 'redeemed', boot: 1, publicKey: 'another' });
+  assert.equal(contested.held?.by, 'boot');
+  assert.equal(contested.state, 'provisioned');
+});
+
+test('with the power goes the agent: its boot is closed, unless it was in the middle of a job, which the plan counts', () => {
+  const off = { type: 'power-seen', power: 'off' } as const;
+  assert.ok(after(available, off).boot?.closedAt !== undefined);
+  assert.equal(after(writing, off).boot?.closedAt, undefined);
+});
+
 test('a failed clean stays in cleaning and is never available', () => {
   const failed = after(cleaning, {
     type: 'job-failed',
