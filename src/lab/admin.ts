@@ -17,6 +17,8 @@ export interface Admin {
   claim(body: unknown): Promise<void>;
   reprovision(claimId: string, body: unknown): Promise<void>;
   release(claimId: string): Promise<void>;
+  /** Whatever else the API offers, as `POST`. */
+  post(path: string, body: unknown): Promise<void>;
   /** A raw image on this machine. */
   importImage(path: string, name: string): Promise<void>;
 }
@@ -56,6 +58,7 @@ export const adminOf = (world: Pick<World, 'http'>, socket: string): Admin => {
     claim: async (body) => void (await call('POST', '/v1/claims', body)),
     reprovision: async (claimId, body) => void (await call('POST', `/v1/claims/${claimId}/reprovision`, body)),
     release: async (claimId) => void (await call('DELETE', `/v1/claims/${claimId}`)),
+    post: async (path, body) => void (await call('POST', path, body)),
     importImage: async (path, name) => {
       const answer = await call('POST', '/v1/images', { path, name, phoneHome: 'image' });
       const last = Buffer.from(answer.body).toString('utf8').trim().split('\n').at(-1) ?? '';

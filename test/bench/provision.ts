@@ -24,20 +24,8 @@ const cpuSeconds = (pid: number): number => {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 };
-const power = (lab: Lab, name: string, wanted: 'on' | 'off'): string =>
-  lab.inNamespace(
-    'curl',
-    '-sf',
-    '--unix-socket',
-    lab.place.socket,
-    '-X',
-    'POST',
-    '-H',
-    'content-type: application/json',
-    '-d',
-    JSON.stringify({ power: wanted }),
-    `http://remuda/v1/hosts/${name}/power`,
-  );
+const power = (lab: Lab, name: string, wanted: 'on' | 'off'): Promise<void> =>
+  lab.crew.admin.post(`/v1/hosts/${name}/power`, { power: wanted });
 
 /** The image's bytes from one file to another through the page cache and onto the disk: what no installer can do without. */
 const rawCopy = (lab: Lab, image: string): number => {
@@ -52,12 +40,12 @@ const rawCopy = (lab: Lab, image: string): number => {
 /** From power-on to the next time the installed OS says on its console that it phoned home. */
 const diskBoot = async (lab: Lab, names: readonly string[]): Promise<number[]> => {
   const log = (name: string): string => `${lab.place.folder}/${name}/serial.log`;
-  for (const name of names) power(lab, name, 'off');
+  for (const name of names) await power(lab, name, 'off');
   await wait(500);
   const before = new Map(names.map((name) => [name, statSync(log(name)).size]));
   const began = new Map<string, number>();
   for (const name of names) {
-    power(lab, name, 'on');
+    await power(lab, name, 'on');
     began.set(name, performance.now());
   }
   const took = new Map<string, number>();

@@ -44,30 +44,18 @@ test('a flipped byte in a chunk: refused before it is written, said in the timel
   assert.ok((await lab.timeline('h1')).some(({ text }) => /install failed:.*chunk/i.test(text)));
   assert.equal(failed.facts.phonedHome, null);
   await lab.crew.admin.importImage(tiny, 'tiny');
-  lab.inNamespace(
-    'curl',
-    '-sf',
-    '--unix-socket',
-    lab.place.socket,
-    '-X',
-    'POST',
-    '-H',
-    'content-type: application/json',
-    '-d',
-    '{}',
-    'http://remuda/v1/hosts/h1/retry',
-  );
+  await lab.crew.admin.post('/v1/hosts/h1/retry', {});
   await lab.until('h1', 'phoned home', ({ facts }) => facts.phonedHome !== null);
 });
 
 test('an agent that dies half-way: the boot is given up with its reason and tried again, and the host arrives', settled, async () => {
-  const before = (await lab.host('h1')).facts;
+  const { installCount } = (await lab.host('h1')).facts;
   await lab.crew.admin.reprovision('c1', { image: 'tiny' });
-  await lab.until('h1', 'writing', async (host) => host.job?.kind === 'install' && host.facts.installCount > before.installCount);
+  await lab.until('h1', 'writing', async (host) => host.job?.kind === 'install' && host.facts.installCount > installCount);
   // The plug is pulled: QEMU is gone in the middle of its write.
   const { pid } = JSON.parse(readFileSync(`${lab.place.folder}/h1/pid.json`, 'utf8')) as { pid: number };
   process.kill(pid, 'SIGKILL');
   const host = await lab.until('h1', 'phoned home', ({ facts }) => facts.phonedHome?.generation === 2);
-  assert.ok(host.facts.installCount > before.installCount);
+  assert.ok(host.facts.installCount > installCount);
   assert.ok((await lab.timeline('h1')).some(({ text }) => /came to nothing.*(fell silent|power went off)/.test(text)));
 });
