@@ -21,10 +21,14 @@ check() {
   echo "check: format"
   oxfmt --check src test
 }
-tests() {
-  # No test may depend on where and in which language it runs.
-  TZ=UTC LC_ALL=C.UTF-8 exec node test/run.ts "$@"
+# What makes network namespaces needs root; whoever has sudo is asked for it once.
+as_root() {
+  [ "$(id -u)" != 0 ] || exec "$@"
+  command -v sudo >/dev/null || { echo "this makes network namespaces: run it as root, or install sudo" >&2; exit 1; }
+  exec sudo env "PATH=$PATH" "HOME=$HOME" "NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE" "REMUDA_CACHE=$cache" "$@"
 }
+# No test may depend on where and in which language it runs.
+tests() { as_root env TZ=UTC LC_ALL=C.UTF-8 node test/run.ts "$@"; }
 
 case $command in
   remuda)
@@ -34,7 +38,7 @@ case $command in
   lab)
     set_up lab go
     cd "$root"
-    exec node src/main.ts lab "$@"
+    as_root node src/main.ts lab "$@"
     ;;
 esac
 cd "$root"
@@ -50,7 +54,7 @@ case $command in
     ;;
   test:unit)
     set_up unit
-    tests unit "$@"
+    TZ=UTC LC_ALL=C.UTF-8 exec node test/run.ts unit "$@"
     ;;
   test:interop)
     set_up unit test
@@ -66,7 +70,7 @@ case $command in
     ;;
   bench)
     set_up unit lab test go
-    TZ=UTC LC_ALL=C.UTF-8 exec node test/bench/run.ts "$@"
+    as_root env TZ=UTC LC_ALL=C.UTF-8 node test/bench/run.ts "$@"
     ;;
   *)
     echo "there is no command '$command'; see the scripts in package.json" >&2
