@@ -111,14 +111,17 @@ const parked = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
 export const plan = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
   if (host.held !== null) return wait(`held by ${host.held.by}: ${host.held.why}`);
   if (host.failed !== null) return wait(`failed at ${host.failed.step}: ${host.failed.reason}`);
-  if (host.attempt !== null && now < host.attempt.notBefore) return wait(host.attempt.reason, host.attempt.notBefore);
-  if (host.attempt !== null && host.attempt.tries >= limits.stepTries && now - host.attempt.since >= limits.powerStepMs)
+  // Before the pause to the next try: reading the power is tried at each activation, so a BMC that stays silent never gets past it.
+  // While the agent works, nobody needs the BMC.
+  const isNeeded = !agentAlive(openBoot(host), seen, now, limits);
+  if (isNeeded && host.attempt !== null && host.attempt.tries >= limits.stepTries && now - host.attempt.since >= limits.powerStepMs)
     return {
       do: 'fail',
       step: host.attempt.step,
       code: 'bmc-ignored',
       reason: `${host.attempt.reason} (${host.attempt.tries} tries in ${minutes(now - host.attempt.since)})`,
     };
+  if (host.attempt !== null && now < host.attempt.notBefore) return wait(host.attempt.reason, host.attempt.notBefore);
   if (host.state === 'discovered' || host.state === 'provisioned') return wait(host.state);
   if (host.bmc !== null && host.identified === null) return { do: 'identify' };
   if (host.bmc !== null && seen.power === 'unknown') return wait('the BMC does not tell the power state', now + limits.retryFirstMs);

@@ -61,13 +61,18 @@ export class Invariants {
   #metal(name: string): Metal | undefined {
     return this.#watched.metals.find((metal) => metal.name === name);
   }
+  /** An unknown machine has a name of the daemon's making: by its MAC it is known which one it is. */
+  #nameOf(host: Host): string {
+    return this.#watched.metals.find(({ macs }) => macs.some((mac) => host.macs.includes(mac)))?.name ?? host.name;
+  }
   #follow(host: Host): void {
-    const history = this.#history.get(host.name) ?? [];
-    this.#history.set(host.name, history);
+    const name = this.#nameOf(host);
+    const history = this.#history.get(name) ?? [];
+    this.#history.set(name, history);
     const last = history.at(-1)?.host;
     if (last === host) return;
     if (host.state === 'available' && last?.state !== 'available')
-      for (const disk of this.#metal(host.name)?.disks ?? [])
+      for (const disk of this.#metal(name)?.disks ?? [])
         assert.ok(disk.writes.length === 0 || disk.isZero(), `${host.name} is available, but its disk is not clean`);
     if (last !== undefined && last.id === host.id) {
       assert.ok(host.version >= last.version, `${host.name} went back from version ${last.version} to ${host.version}`);
@@ -129,7 +134,7 @@ export class Invariants {
     if (room === 'phone-home') {
       const host = this.#byId(word.split('.')[0]);
       const generation = Number(word.split('.')[2]);
-      return host.some((one) => one.name === from && one.claim?.generation === generation)
+      return host.some((one) => this.#nameOf(one) === from && one.claim?.generation === generation)
         ? undefined
         : 'a phone-home of an old generation was believed';
     }
@@ -154,13 +159,13 @@ export class Invariants {
   }
   /** As it is now and as it was before this event: an answer may be on its way out while the host changes. */
   #lately(name: string): readonly Host[] {
-    const now = this.#watched.hosts().find((host) => host.name === name);
+    const now = this.#watched.hosts().find((host) => this.#nameOf(host) === name);
     const before = this.#history.get(name)?.at(-1)?.host;
     return [now, before].filter((host) => host !== undefined);
   }
   #byId(id: string | undefined): readonly Host[] {
-    const name = this.#watched.hosts().find((host) => host.id === id)?.name;
-    return name === undefined ? [] : this.#lately(name);
+    const host = this.#watched.hosts().find((one) => one.id === id);
+    return host === undefined ? [] : this.#lately(this.#nameOf(host));
   }
 }
 

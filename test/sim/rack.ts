@@ -33,13 +33,13 @@ export const secretWord = 'hunter2-user-data';
 export const bmcPassword = 'bmc-password-hunter3';
 
 /** 128 KiB with an ESP, an empty seed and a body that tells one image from the other. */
-const rawImage = (body: number): Uint8Array => {
-  const fill = new Uint8Array(128 * 1024).map((_, index) => (index * body) & 0xff);
+export const rawImage = (body: number, sizeBytes = 128 * 1024): Uint8Array => {
+  const fill = new Uint8Array(sizeBytes).map((_, index) => (index * body) & 0xff);
   const partitions = [
     { name: 'ESP', type: types.esp, first: 40, last: 59 },
     { name: 'CIDATA', type: types.linux, first: 64, last: 223 },
   ];
-  const bytes = Buffer.from(diskImage(128 * 1024, partitions, fill));
+  const bytes = Buffer.from(diskImage(sizeBytes, partitions, fill));
   bytes.fill(0, seedAt.offsetBytes, seedAt.offsetBytes + seedAt.sizeBytes);
   return bytes;
 };
@@ -49,6 +49,8 @@ export interface RackOptions {
   /** No faults at all: for scripted scenarios. */
   readonly calm?: boolean;
   readonly limits?: Record<string, number>;
+  /** The operator's rule: which unknown machines are accepted. */
+  readonly accept?: readonly string[];
   /** Gets each line of the trace. */
   readonly trace?: (line: string) => void;
 }
@@ -64,11 +66,13 @@ export class SimRack {
   readonly images = new Map<string, { digest: string; seed: typeof seedAt; sizeBytes: number }>();
   readonly folder: string;
   daemon: Daemon | undefined;
+  /** How much the disk of the image store holds. */
+  filesBytesMax = Infinity;
   crashes = 0;
   #process = new AbortController();
   readonly #generator: Chance;
 
-  private constructor({ seed, calm = false, limits = {}, trace }: RackOptions) {
+  private constructor({ seed, calm = false, limits = {}, accept = [], trace }: RackOptions) {
     this.scheduler = new Scheduler((line) => {
       this.invariants.line(line, [secretWord, bmcPassword]);
       trace?.(line);
@@ -79,11 +83,18 @@ export class SimRack {
     if (calm) heal(faults);
     this.network = new Network(this.scheduler, chanceOf(seed, 'network'), faults);
     this.folder = mkdtempSync(`${existsSync('/dev/shm') ? '/dev/shm' : tmpdir()}/remuda-sim-`);
-    this.files = new MemoryFiles({ disk: memoryDisk(), now: () => this.scheduler.now });
+    const capacity = (): number => this.filesBytesMax;
+    this.files = new MemoryFiles({
+      disk: memoryDisk(),
+      now: () => this.scheduler.now,
+      get capacityBytes() {
+        return capacity();
+      },
+    });
     this.network.filesOf = (party) => (party.name === 'daemon' ? this.files : undefined);
     this.metals = [1, 2].map((number) => this.#metal(number, seed));
     this.bmcs = this.metals.map((metal, index) => this.#bmc(metal, index + 1, seed));
-    this.config = this.#configuration(limits);
+    this.config = this.#configuration(limits, accept);
     const { scheduler, metals, bmcs } = this;
     this.invariants = new Invariants({ now: () => scheduler.now, metals, bmcs, hosts: () => this.daemon?.hosts() ?? [] });
     scheduler.always(() => this.invariants.check());
@@ -129,10 +140,11 @@ export class SimRack {
     this.network.listen(party, { at: { address: party.address, port: 80 }, routes: bmc.routes });
     return bmc;
   }
-  #configuration(limits: Record<string, number>): Config {
+  #configuration(limits: Record<string, number>, accept: readonly string[]): Config {
     return configSchema.parse({
       data: this.folder,
       boot: { agent: '/boot', firmware: '/boot' },
+      accept: { macs: [...accept] },
       subnets: [{ interface: 'br0', cidr: '10.77.0.0/24', serverAddress: '10.77.0.1', pool: { from: '10.77.0.50', to: '10.77.0.60' } }],
       limits: {
         chunkBytes: 16 * 1024,
