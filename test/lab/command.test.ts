@@ -1,0 +1,99 @@
+/** `remuda lab` as a person runs it: what it prints at the end, what it leaves behind, and what Ctrl-C does to it. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { images, sha256 } from './crew.ts';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const folder = `${process.env['REMUDA_CACHE'] ?? `${homedir()}/.cache/remuda`}/lab/test-command`;
+const settled = { timeout: 8 * 60_000 };
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>;
+  readonly said: () => string;
+}
+const lab = (...args: string[]): Run => {
+  const child = spawn(process.execPath, [main, 'lab', ...args, '--name', 'test-command'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (text: Buffer) => (out += text.toString()));
+  child.stderr.on('data', (text: Buffer) => (err += text.toString()));
+  return { child, said: () => err, ended: new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err }))) };
+};
+/** Routes, addresses and links of the machine's own network, and every process that names the laboratory. */
+const machine = (): string => {
+  const ip = (...args: string[]): string => execFileSync('ip', args).toString();
+  return [
+    ip('-o', 'addr', 'show').replaceAll(/valid_lft \d+sec preferred_lft \d+sec/g, ''),
+    ip('route', 'show', 'table', 'all'),
+    ip('-o', 'link', 'show').replaceAll(/ state \w+/g, ''),
+    ip('netns', 'list')
+      .split('\n')
+      .filter((line) => line.includes('test-command'))
+      .join(),
+  ].join('\n');
+};
+const processes = (): readonly string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+      } catch {
+        return '';
+      }
+    })
+    .filter((line) => line.includes('/lab/test-command'));
+const assertNothingLeft = (before: string): void => {
+  assert.equal(machine(), before, 'the machine has another network than before');
+  assert.deepEqual(processes(), []);
+  assert.equal(existsSync(folder), false, `${folder} is still there`);
+};
+
+test('--once --json: the last line is what was observed, the exit code 0, and nothing is left', settled, async () => {
+  const wanted = `sha256:${await sha256(images.tiny())}`;
+  const before = machine();
+  const { code, out, err } = await lab('--once', '--json', '--hosts', '1', '--firmware', 'bios').ended;
+  assert.equal(code, 0, err);
+  const last = JSON.parse(out.trim().split('\n').at(-1) ?? '') as { hosts: Record<string, unknown>[] };
+  const { seconds, ...host } = last.hosts[0] ?? {};
+  assert.deepEqual(host, { name: 'h1', bmc: 'redfish', firmware: 'bios', state: 'provisioned', imageDigest: wanted, hostname: 'h1-lab' });
+  assert.ok(typeof seconds === 'number' && seconds > 1);
+  assertNothingLeft(before);
+});
+
+test('Ctrl-C in the middle, `status` before it, `down` after it: nothing is left', settled, async () => {
+  const before = machine();
+  const run = lab('--hosts', '1', '--firmware', 'bios');
+  for (let waited = 0; !/boot script fetched/.test(run.said()) && waited < 120_000; waited += 200)
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.match(run.said(), /boot script fetched/);
+  const status = await lab('status', '--json').ended;
+  assert.equal(status.code, 0);
+  assert.match(status.out, /"up":true.*"api":"http:\/\/127\.0\.0\.1:\d+".*"name":"h1"/);
+  const api = /"api":"([^"]+)"/.exec(status.out)?.[1] ?? '';
+  const hosts = (await (await fetch(`${api}/v1/hosts`)).json()) as { items: { name: string }[] };
+  assert.deepEqual(
+    hosts.items.map(({ name }) => name),
+    ['h1'],
+  );
+  const again = await lab('--once').ended;
+  assert.equal(again.code, 1);
+  assert.match(again.err, /up already/);
+  run.child.kill('SIGINT');
+  assert.equal((await run.ended).code, 1);
+  assertNothingLeft(before);
+  const down = await lab('down').ended;
+  assert.equal(down.code, 0);
+  assert.match(down.err, /no laboratory was up/);
+});
+
+test('what is asked wrongly is said: exit code 2', async () => {
+  const { code, err } = await lab('--hosts', 'many').ended;
+  assert.equal(code, 2);
+  assert.match(err, /a number from 1 to 16/);
+});
