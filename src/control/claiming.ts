@@ -1,11 +1,29 @@
 /** How a claim finds its host and its disk: everything is checked before anything is touched. */
+import type { BmcDriver } from '../bmc/driver.ts';
 import { RemudaError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
 import { chooseDisk, describeDisk, identityOf, isSameDisk } from '../host/disk.ts';
 import type { DiskChoice, DiskIdentity } from '../host/disk.ts';
-import type { Host, Intent } from '../host/host.ts';
+import type { Host, HostBmc, Intent } from '../host/host.ts';
 import { seedFiles, seedImage } from '../image/seed.ts';
-import type { RackParts } from './local-rack.ts';
+import type { ImageStore } from '../image/store.ts';
+import type { Store } from '../store/store.ts';
+import type { World } from '../world/world.ts';
+import type { Keeper } from './keeper.ts';
+import type { PresenceBook } from './presence.ts';
 import type { ClaimRequest, DryRun } from './rack.ts';
+
+/** What the rack in this process is made of. */
+export interface RackParts {
+  readonly world: World;
+  readonly keeper: Keeper;
+  readonly presence: PresenceBook;
+  readonly store: Store;
+  readonly images: Pick<ImageStore, 'find' | 'manifest'>;
+  readonly limits: Limits;
+  readonly driverFor: (bmc: HostBmc) => BmcDriver;
+  readonly newId: (prefix: string) => string;
+}
 
 type Wanted = { readonly image: string; readonly hostName: string; readonly userData?: string };
 /** As long as any phone-home URL of ours, so that a seed that fits today fits when it is written. */

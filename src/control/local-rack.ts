@@ -1,29 +1,13 @@
 /** The rack in this process: what the API may ask becomes events of the rulebook. */
 import { RemudaError } from '../errors.ts';
-import type { Limits } from '../limits.ts';
 import { newHost } from '../host/host.ts';
 import type { Host, HostBmc } from '../host/host.ts';
-import type { BmcDriver } from '../bmc/driver.ts';
-import type { ImageStore } from '../image/store.ts';
-import type { Store } from '../store/store.ts';
 import { parseMac } from '../wire/address.ts';
 import type { Mac } from '../wire/address.ts';
-import type { World } from '../world/world.ts';
 import { dryRunOf, intentOf, placeClaim } from './claiming.ts';
+import type { RackParts } from './claiming.ts';
 import type { Keeper } from './keeper.ts';
-import type { PresenceBook } from './presence.ts';
 import type { Enrol, HostView, Rack, Reprovision } from './rack.ts';
-
-export interface RackParts {
-  readonly world: World;
-  readonly keeper: Keeper;
-  readonly presence: PresenceBook;
-  readonly store: Store;
-  readonly images: Pick<ImageStore, 'find' | 'manifest'>;
-  readonly limits: Limits;
-  readonly driverFor: (bmc: HostBmc) => BmcDriver;
-  readonly newId: (prefix: string) => string;
-}
 
 const macsOf = (texts: readonly string[]): readonly Mac[] => texts.map((text) => parseMac(text)).filter((mac) => mac !== undefined);
 /** Without the keys that are absent: optional fields are absent or there, never undefined. */
