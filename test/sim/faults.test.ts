@@ -56,7 +56,6 @@ scene('an agent that does not obey: the law of the disk is what notices', async 
   rack.network.faults.delayMs = 40_000;
   rack.release('c1');
   await assert.rejects(pass(rack, 10 * minute), /the law of the disk/);
-  rack.daemon = undefined;
 });
 
 // The BMC

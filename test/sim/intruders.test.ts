@@ -72,7 +72,7 @@ scene(
   { limits: { bootTicketMs: 60_000 } },
 );
 
-scene('two keys for one ticket: the host is held, the user data goes to nobody, nothing more is written', async (rack) => {
+scene('two keys for one ticket: from then on the host is held, the user data goes to nobody, nothing more is written', async (rack) => {
   const ticket = await bootingTicket(rack);
   const from = addressOf(ticket);
   const racer = await redeem(rack, ticket);
