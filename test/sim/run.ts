@@ -69,8 +69,17 @@ const share = ({ first, last, stride, processes }: Settings, index: number): rea
 /** One after the other, until one fails. */
 const work = async (numbers: readonly number[], given: Settings, tell: (told: Told) => void): Promise<boolean> => {
   poison();
+  let isOver = false;
+  // The day at hand is lived to its end, so that its folder goes with it.
+  for (const end of ['SIGTERM', 'SIGINT', 'disconnect'])
+    process.once(end, () => {
+      isOver = true;
+    });
+  // Listening for the parent's end would keep this process from its own.
+  process.channel?.unref();
   const trace = given.trace ? (line: string): void => console.log(line) : undefined;
   for (const number of numbers) {
+    if (isOver) return false;
     try {
       tell({ number, seen: [...(await (given.what === 'day' ? tryDay(number, { runs: given.runs, trace }) : tryCrash(number, trace)))] });
     } catch (error) {
@@ -103,7 +112,10 @@ const spread = async (processes: number, tell: (told: Told) => void): Promise<bo
 const main = async (): Promise<boolean> => {
   const given = await settings();
   const index = process.env['SIM_SHARE'];
-  if (index !== undefined) return work(share(given, Number(index)), given, (told) => process.send?.(told));
+  if (index !== undefined)
+    return work(share(given, Number(index)), given, (told) => {
+      if (process.connected) process.send?.(told);
+    });
   const seen = new Map<string, number>();
   const count = share({ ...given, processes: 1 }, 0).length;
   let done = 0;
