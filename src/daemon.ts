@@ -214,7 +214,10 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   const drivers = driverBook(world, limits);
   const parts = { world, keeper, presence, store, images, limits, driverFor: drivers.of, newId };
   const loop = new ControlLoop(world, limits, (hostId) => reconcile(parts, hostId));
-  keeper.onChange((hostId) => loop.wake(hostId));
+  keeper.onChange(
+    (hostId) => loop.wake(hostId),
+    (hostId) => loop.forget(hostId),
+  );
   const desk = new Desk({ keeper, presence, clock: world.clock, limits, images, secret, httpPort: config.boot.httpPort });
 
   const protocols = await startProtocols({ world, config, limits, store, keeper, observer, secret, programs });

@@ -22,6 +22,7 @@ export class Keeper {
   readonly #hosts = new Map<string, Host>();
   readonly #byMac = new Map<Mac, string>();
   #wake: (hostId: string) => void = () => undefined;
+  #forgotten: (hostId: string) => void = () => undefined;
 
   constructor(parts: { readonly store: Store; readonly clock: Clock; readonly log: Log; readonly presence: PresenceBook }) {
     this.#store = parts.store;
@@ -33,9 +34,10 @@ export class Keeper {
   async load(): Promise<void> {
     for (const host of await this.#store.hosts()) this.#remember(host);
   }
-  /** The control loop asks to be told which host changed. */
-  onChange(wake: (hostId: string) => void): void {
+  /** The control loop asks to be told which host changed, and which is no more. */
+  onChange(wake: (hostId: string) => void, forgotten: (hostId: string) => void): void {
     this.#wake = wake;
+    this.#forgotten = forgotten;
   }
   all(): readonly Host[] {
     return [...this.#hosts.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -63,6 +65,7 @@ export class Keeper {
     this.#hosts.delete(host.id);
     for (const mac of host.macs) this.#byMac.delete(mac);
     this.#presence.forget(host.id);
+    this.#forgotten(host.id);
     this.#presence.signalChange();
   }
   /**

@@ -1,4 +1,5 @@
 /** A physical server as the rulebook sees it: its state, the overlays over it, and the facts beside it. */
+import type { Code } from '../errors.ts';
 import type { Mac, Uuid } from '../wire/address.ts';
 import type { DiskIdentity, DiskRule } from './disk.ts';
 import type { Inventory } from './inventory.ts';
@@ -110,6 +111,7 @@ export interface Attempt {
   readonly since: number;
   readonly tries: number;
   readonly notBefore: number;
+  readonly code: Code;
   readonly reason: string;
 }
 

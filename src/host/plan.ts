@@ -118,7 +118,7 @@ export const plan = (host: Host, seen: Seen, now: number, limits: Limits): Step 
     return {
       do: 'fail',
       step: host.attempt.step,
-      code: 'bmc-ignored',
+      code: host.attempt.code,
       reason: `${host.attempt.reason} (${host.attempt.tries} tries in ${minutes(now - host.attempt.since)})`,
     };
   if (host.attempt !== null && now < host.attempt.notBefore) return wait(host.attempt.reason, host.attempt.notBefore);

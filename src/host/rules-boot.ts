@@ -78,6 +78,7 @@ export const bootRules: Rules<
       since: before?.since ?? now,
       tries: (before?.tries ?? 0) + 1,
       notBefore: event.notBefore,
+      code: event.code,
       reason: event.reason,
     };
     // The same reason again is not news: it counts, but writes no second line.

@@ -18,13 +18,28 @@ const spelling: Spelling = { growing: { type: 'integer', define: (column) => col
 class Connection extends SqliteDriver {
   readonly #database: Database.Database;
   constructor(database: Database.Database) {
-    super({ database });
+    super({ database: remembering(database) });
     this.#database = database;
   }
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     if (this.#database.inTransaction) await super.rollbackTransaction(connection);
   }
 }
+/** Statements are few and come again and again: preparing them anew was a sixth of the store's work. The oldest goes when there are too many. */
+const statementsMax = 256;
+const remembering = (database: Database.Database): { close(): void; prepare(sql: string): Database.Statement } => {
+  const statements = new Map<string, Database.Statement>();
+  return {
+    close: () => void database.close(),
+    prepare: (sql) => {
+      const known = statements.get(sql) ?? database.prepare(sql);
+      statements.set(sql, known);
+      const [oldest] = statements.keys();
+      if (statements.size > statementsMax && oldest !== undefined) statements.delete(oldest);
+      return known;
+    },
+  };
+};
 class Dialect extends SqliteDialect {
   readonly #database: Database.Database;
   constructor(database: Database.Database) {

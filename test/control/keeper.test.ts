@@ -29,7 +29,10 @@ const hasCode = (code: string, words: RegExp) => (error: RemudaError) => error.c
 test('writers that meet: each event is applied to what the one before left, and each has its line', async () => {
   const { store, keeper } = await opened();
   const woken: string[] = [];
-  keeper.onChange((id) => woken.push(id));
+  keeper.onChange(
+    (id) => woken.push(id),
+    () => undefined,
+  );
   const reasons = ['a', 'b', 'c', 'd', 'e'];
   await Promise.all(reasons.map((why) => keeper.apply('h1', { type: 'hold', by: 'test', why })));
   const rows = await store.timeline('h1', { most: 100 });
