@@ -40,8 +40,11 @@ test('an ambiguous, a wrong and a second claim are refused, with what was found'
   await assert.rejects(admin.claim({ host: 'h1', image: 'no-such', disk: { serial: 'REMUDA-h1-d0' } }), /no-such/);
 });
 
-test('random bytes to every port change nothing', settled, () => {
+test('random bytes to every port change nothing', settled, async () => {
+  const versions = async (): Promise<readonly number[]> => (await lab.crew.admin.hosts()).map(({ version }) => version);
+  const untouched = await versions();
   assert.match(lab.inNamespace(process.execPath, new URL('noise.ts', import.meta.url).pathname, '10.77.0.1'), /noise made/);
+  assert.deepEqual(await versions(), untouched);
 });
 
 test('claimed, each becomes its image and phones home with the name in its user data', settled, async () => {
