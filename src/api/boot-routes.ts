@@ -1,4 +1,5 @@
 /** The boot listener: what firmware, agents and installed systems may ask. Its routes and those of the admin listener have nothing in common. */
+import { gzipSync } from 'node:zlib';
 import { RemudaError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { bootScript } from '../boot/script.ts';
@@ -143,11 +144,15 @@ export const agentRoutes = ({ desk, limits }: BootDeps, local: Ipv4): readonly R
       await desk.progress(caller(request), bodyOf(request));
       return nothing;
     }),
-    post('/agent/seed', async (request) => ({
-      status: 200,
-      headers: { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' },
-      body: await desk.seed(caller(request), bodyOf(request)),
-    })),
+    post('/agent/seed', async (request) => {
+      const seed = await desk.seed(caller(request), bodyOf(request));
+      const headers = { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' };
+      // Mostly zeros, and an agent without hardware for AES would decrypt them all.
+      const packs = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+      return packs
+        ? { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: gzipSync(seed) }
+        : { status: 200, headers, body: seed };
+    }),
     post('/agent/report', async (request) => json(await desk.report(caller(request), bodyOf(request)))),
   ];
 };
