@@ -35,10 +35,8 @@ export interface Flash {
 }
 
 /** The network card's place in the boot order: before the disks for one boot, else after them. */
-export const networkFirst = 1;
-export const networkLast = 99;
-/** The network card's path in QEMU's object model. */
-export const networkCard = '/machine/peripheral/nic0';
+const networkFirst = 1;
+const networkLast = 99;
 
 /** QEMU splits options at commas and takes two of them for one. */
 const quoted = (value: string): string => value.replaceAll(',', ',,');
@@ -91,6 +89,8 @@ export const qemuArguments = (spec: HostSpec, flash: Flash | undefined, override
     ['-name', spec.name, '-machine', flash === undefined ? 'pc' : 'q35', '-accel', accelerator, '-cpu', cpu],
     ['-m', String(spec.memoryMiB), '-smp', String(spec.cpus), '-uuid', spec.uuid],
     ['-smbios', `type=1,manufacturer=Remuda,product=Lab,serial=${spec.serial},uuid=${spec.uuid}`],
+    // A reset ends the process; the machine starts another one.
+    ['-action', 'reboot=shutdown'],
     ['-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'none'],
     ['-chardev', `file,id=console,path=${quoted(spec.folder)}/serial.log,append=on`, '-serial', 'chardev:console'],
     ['-qmp', `unix:${quoted(spec.folder)}/qmp.sock,server=on,wait=off`],
