@@ -35,6 +35,8 @@ tests() { as_root env TZ=UTC LC_ALL=C.UTF-8 node test/run.ts "$@"; }
 case $command in
   remuda)
     set_up
+    # npm runs scripts in the folder of package.json; paths are meant from where the person stands.
+    cd "${INIT_CWD:-$PWD}"
     exec node --max-semi-space-size=2 "$root/src/main.ts" "$@"
     ;;
   lab)

@@ -48,7 +48,10 @@ install_node() {
   (cd "$root" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error 9>&- >&2) || die "npm ci failed; see above"
   # npm 9 and 10 lose this link, because two packages (one per architecture) may own it.
   ln -sfn "../node-linux-$node_arch/bin/node" "$root/node_modules/.bin/node"
-  "$root/node_modules/.bin/node" --version >/dev/null || die "Node 26 does not start here; it needs glibc 2.28 or newer (not musl)"
+  # The one library that Node 26 wants and a small Debian has not.
+  "$root/node_modules/.bin/node" --version >/dev/null 2>&1 || set_up_packages node
+  "$root/node_modules/.bin/node" --version >/dev/null ||
+    die "Node 26 does not start here, see above; it needs glibc 2.28 or newer (not musl) and libatomic"
   cksum <"$root/package-lock.json" >"$root/node_modules/.remuda-lock"
 }
 
@@ -57,6 +60,7 @@ install_node() {
 # Debian's name, what for.
 packages_of() {
   case $1 in
+    node) echo 'libatomic1 Node 26' ;;
     unit) cat <<'END' ;;
 iproute2        networks of their own for tests
 util-linux      namespaces for tests
@@ -141,6 +145,7 @@ install_packages() {
 # Other distributions: which programs tell that everything is there, and a recipe. Not tried; and the images take their kernel from apt.
 programs_of() {
   case $1 in
+    node) ;;
     unit) echo ip unshare mount ;;
     lab) echo qemu-system-x86_64 ip busybox depmod cpio zstd mcopy mkfs.vfat sfdisk grub-mkimage ;;
     test) echo dhclient udhcpc tftp curl python3 ;;

@@ -29,6 +29,9 @@ export PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin
 # The Go that deploy/setup.sh fetched, where the machine had none that fits.
 [ ! -x "$cache/go/bin/go" ] || export PATH=$cache/go/bin:$PATH
 
+# Nothing outside our cache: Go otherwise fills ~/go, with files that only chmod lets one remove.
+export GOPATH=$cache/gopath GOFLAGS=-modcacherw
+
 # locked NAME COMMAND...: one builder at a time; others wait.
 locked() {
   mkdir -p "$cache/locks"

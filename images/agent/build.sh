@@ -7,5 +7,5 @@ need go=golang
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cd "$images/agent"
-CGO_ENABLED=0 GOFLAGS='-buildvcs=false -trimpath' GOOS=linux GOARCH=amd64 \
+CGO_ENABLED=0 GOFLAGS='-buildvcs=false -trimpath -modcacherw' GOOS=linux GOARCH=amd64 \
   go build -ldflags '-s -w -buildid=' -o "$out/agent" .

@@ -37,7 +37,7 @@ const unreachable = (where: Where, error: RemudaError): CommandFailure => {
   const next =
     errno === 'EACCES'
       ? 'run it as a user or group that may open the socket (its owner is the daemon\u2019s user)'
-      : `start the daemon (remuda serve, or systemctl start remuda), or say where it is: --socket PATH, --url URL`;
+      : 'start the daemon (remuda serve), or say where it runs: --socket PATH or REMUDA_SOCKET (npm run lab prints it), --url URL';
   return new CommandFailure(exits.unreachable, `no daemon at ${whereText(where)}: ${reason}`, { next, cause: error });
 };
 

@@ -157,7 +157,7 @@ export const diagnose = (seen: Seen): readonly Finding[] => [
   ...files(seen),
   ...images(seen),
   ...hosts(seen),
-  ...seen.status.warnings.map((text) => warn(text, 'the daemon\u2019s log says more: journalctl -u remuda')),
+  ...seen.status.warnings.map((text) => warn(text, 'the daemon\u2019s log says more')),
 ];
 
 const marks: Readonly<Record<Finding['level'], readonly [text: string, tone: Tone]>> = {

@@ -44,7 +44,7 @@ const nextSteps: Partial<Record<Code, string>> = {
   'disk-full': 'make room on the daemon\u2019s disk: remuda image remove NAME',
   'not-found': 'check the path: it is read by the daemon, on its own machine',
   'bad-config': 'mend the configuration file and start again',
-  internal: 'the daemon\u2019s log says more: journalctl -u remuda',
+  internal: 'the daemon\u2019s log says more',
 };
 /** What to do about a refusal of the daemon; undefined where the sentence says it all. */
 export const nextFor = (code: string): string | undefined => (Object.hasOwn(nextSteps, code) ? nextSteps[code as Code] : undefined);

@@ -32,7 +32,12 @@ const viewOf = ({ presence }: RackParts, host: Host): HostView => {
   const busy = progress !== undefined && host.job?.id === progress.job;
   return {
     host,
-    doing: host.held === null ? (doing?.version === host.version ? doing.text : host.state) : `held by ${host.held.by}: ${host.held.why}`,
+    doing:
+      host.held === null
+        ? doing?.version === host.version
+          ? doing.text
+          : 'about to take its next step'
+        : `held by ${host.held.by}: ${host.held.why}`,
     ...(busy ? { progress } : {}),
   };
 };

@@ -103,8 +103,8 @@ const followDiskBoot = (host: Host, seen: Seen, now: number, limits: Limits): St
 
 const parked = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
   const until = (host.facts.availableSince ?? now) + limits.parkMs;
-  if (host.bmc === null || seen.power !== 'on') return wait('available');
-  return now >= until ? { do: 'power-off', why: 'available and not needed' } : wait('available, parked in the agent', until);
+  if (host.bmc === null || seen.power !== 'on') return wait('may be claimed');
+  return now >= until ? { do: 'power-off', why: 'available and not needed' } : wait('may be claimed, parked in the agent', until);
 };
 
 /** The next step of a host. Never a power cycle or a reset: off, boot once, on. */
@@ -122,7 +122,8 @@ export const plan = (host: Host, seen: Seen, now: number, limits: Limits): Step 
       reason: `${host.attempt.reason} (${host.attempt.tries} tries in ${minutes(now - host.attempt.since)})`,
     };
   if (host.attempt !== null && now < host.attempt.notBefore) return wait(host.attempt.reason, host.attempt.notBefore);
-  if (host.state === 'discovered' || host.state === 'provisioned') return wait(host.state);
+  if (host.state === 'discovered') return wait('nobody has accepted it yet');
+  if (host.state === 'provisioned') return wait('runs its image');
   if (host.bmc !== null && host.identified === null) return { do: 'identify' };
   if (host.bmc !== null && seen.power === 'unknown') return wait('the BMC does not tell the power state', now + limits.retryFirstMs);
   if (host.state === 'available') return parked(host, seen, now, limits);

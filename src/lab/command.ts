@@ -19,6 +19,8 @@ import { hostBar, resultOf, summary } from './show.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const buildMs = 30 * 60_000;
 const minute = 60_000;
+/** 128 and SIGINT, as shells count. */
+const interrupted = 130;
 
 interface UpOptions {
   readonly hosts: number;
@@ -106,6 +108,7 @@ const up = async ({ lab, terminal, interrupt }: Bench, options: UpOptions): Prom
   } as const;
   const crew = await startCrew(lab, { place, rack, agent, firmware });
   try {
+    await giveBack(lab, terminal.env, cache);
     await writeNote(lab, place, {
       pid: process.pid,
       startTime: lab.processes.startTimeOf(process.pid) ?? 0,
@@ -133,12 +136,25 @@ const up = async ({ lab, terminal, interrupt }: Bench, options: UpOptions): Prom
       say(hints(place, crew));
       await ended(interrupt);
     }
+    if (interrupt.aborted) return interrupted;
     return whole ? 0 : 1;
+  } catch (error) {
+    // Ctrl-C reaches the daemon and the servers as well: what was being asked of them fails, and that is no news.
+    if (interrupt.aborted) return interrupted;
+    throw error;
   } finally {
     say('\ncleaning up');
     await crew.stop();
     await clear(lab, place);
+    await giveBack(lab, terminal.env, cache);
   }
+};
+
+/** Under sudo everything made belongs to root; the person who asked must be able to use and remove it, the API's socket above all. */
+const giveBack = async (lab: LabWorld, env: Terminal['env'], path: string): Promise<void> => {
+  const [user, group] = [env['SUDO_UID'], env['SUDO_GID']];
+  if (user === undefined || group === undefined || !/^\d+$/.test(user + group)) return;
+  await lab.processes.run('chown', ['-R', '--no-dereference', `${user}:${group}`, path], { timeoutMs: minute });
 };
 
 /** Disks, database and notes of an earlier run. The folder is the laboratory's own. */
@@ -168,7 +184,10 @@ const status = async ({ lab, terminal }: Bench, options: { readonly name: string
   }
   const hosts = await adminOf(lab, place.socket).hosts();
   if (options.json) terminal.write(`${JSON.stringify({ up: true, ...note, socket: place.socket, hosts: hosts.map(resultOf) })}\n`);
-  else terminal.write(`${hosts.map((host) => hostBar(host, terminal.columns)).join('\n')}\nAPI ${note.api}, socket ${place.socket}\n`);
+  else
+    terminal.write(
+      `${hosts.map((host) => hostBar(host, terminal.isTty ? terminal.columns : undefined)).join('\n')}\nAPI ${note.api}, socket ${place.socket}\n`,
+    );
   return 0;
 };
 

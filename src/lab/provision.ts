@@ -3,7 +3,7 @@ import type { HostJson } from '../api/types.ts';
 import type { LabWorld } from '../world/lab-world.ts';
 import type { Terminal } from '../world/terminal.ts';
 import type { Crew } from './crew.ts';
-import { hostBar, timelineLine } from './show.ts';
+import { cut, hostBar, timelineLine } from './show.ts';
 
 const pollMs = 250;
 export interface ProvisionOptions {
@@ -22,7 +22,7 @@ const screenOf = (show: ProvisionOptions['show']): ((lines: readonly string[], b
     if (show === undefined) return;
     if (!show.errorIsTty) return show.error(lines.map((line) => `${line}\n`).join(''));
     const up = drawn === 0 ? '' : `\u001B[${drawn}A\u001B[J`;
-    show.error(up + [...lines, ...bars].map((line) => `${line.slice(0, show.columns - 1)}\n`).join(''));
+    show.error(up + [...lines, ...bars].map((line) => `${cut(line, show.columns)}\n`).join(''));
     drawn = bars.length;
   };
 };
@@ -58,7 +58,7 @@ export const provisionAll = async (lab: LabWorld, crew: Crew, options: Provision
     }
     draw(
       lines,
-      hosts.map((host) => hostBar(host, options.show?.columns ?? 80)),
+      hosts.map((host) => hostBar(host, options.show?.columns)),
     );
     const over = hosts.every(
       (host) => (host.state === 'provisioned' && host.facts.phonedHome !== null) || host.failed !== null || host.held !== null,

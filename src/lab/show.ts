@@ -12,8 +12,12 @@ const share = (host: HostJson): number => {
   return 0.35 + 0.35 * (host.progress?.step === 'write' ? done * 0.7 : host.progress === null ? 0 : 0.7 + done * 0.3);
 };
 
+/** To the width of the terminal, where there is one that tells. */
+export const cut = (line: string, columns: number | undefined): string =>
+  columns === undefined || columns < 20 ? line : line.slice(0, columns - 1);
+
 /** `h1  bios  [########----------------]  33 %  provisioning: write 40 %`, cut to the terminal. */
-export const hostBar = (host: HostJson, columns: number): string => {
+export const hostBar = (host: HostJson, columns: number | undefined): string => {
   const cells = Math.round(share(host) * barCells);
   const { progress, failed } = host;
   const detail =
@@ -23,10 +27,8 @@ export const hostBar = (host: HostJson, columns: number): string => {
         ? `${progress.step} ${Math.floor((100 * progress.done) / progress.total)} %`
         : host.doing;
   const firmware = (host.firmware ?? '?').padEnd(4);
-  return `${host.name.padEnd(4)} ${firmware} [${'#'.repeat(cells)}${'-'.repeat(barCells - cells)}] ${String(Math.round(share(host) * 100)).padStart(3)} %  ${host.state}: ${detail}`.slice(
-    0,
-    Math.max(20, columns - 1),
-  );
+  const line = `${host.name.padEnd(4)} ${firmware} [${'#'.repeat(cells)}${'-'.repeat(barCells - cells)}] ${String(Math.round(share(host) * 100)).padStart(3)} %  ${host.state}: ${detail}`;
+  return cut(line, columns);
 };
 
 /** `   4.2 s  h1  boot 1 opened` */

@@ -85,7 +85,9 @@ test('Ctrl-C in the middle, `status` before it, `down` after it: nothing is left
   assert.equal(again.code, 1);
   assert.match(again.err, /up already/);
   run.child.kill('SIGINT');
-  assert.equal((await run.ended).code, 1);
+  const { code, err } = await run.ended;
+  assert.equal(code, 130);
+  assert.doesNotMatch(err, /remuda lab:/);
   assertNothingLeft(before);
   const down = await lab('down').ended;
   assert.equal(down.code, 0);

@@ -274,7 +274,10 @@ export const worldOf = (of: {
       soon: (run) => scheduler.at(0, quiet(run)),
     },
     random: { next: () => chance.next(), bytes: (count) => chance.bytes(count) },
-    net: { udp: ({ port }) => Promise.resolve(network.udp(party, port)), localAddresses: () => [] },
+    net: {
+      udp: ({ port }) => Promise.resolve(network.udp(party, port)),
+      localAddresses: () => (signal.aborted ? [] : [{ interface: 'br0', address: party.address, prefix: 24 }]),
+    },
     http: {
       listen: (options) => Promise.resolve(network.listen(party, options)),
       call: (call) => network.call(party, call),
