@@ -22,6 +22,9 @@ esac
 
 # One set-up at a time; the others wait. Started programs must not keep the lock: they get `9>&-`.
 alone() {
+  # Once is enough: a second lock in a subshell would wait for the first.
+  [ -z "${is_alone:-}" ] || return 0
+  is_alone=yes
   mkdir -p "$cache/locks"
   exec 9>"$cache/locks/setup"
   flock 9
