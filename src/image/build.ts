@@ -62,10 +62,11 @@ const runRecipe = async ({ processes }: Pick<LabWorld, 'processes'>, name: Recip
   options.signal?.throwIfAborted();
   const script = options.script ?? fileURLToPath(new URL('../../images/build.sh', import.meta.url));
   const release = options.release === undefined ? [] : ['--release', options.release];
-  // timeout(1) hands a signal on to all that the script has started; a signal to the shell alone would wait for its compiler.
+  // Called off, all that the script has started must end; timeout(1) hands a signal on, but not one that comes just as it has started the script.
   const build = await processes.spawn('timeout', ['--kill-after=10', String(buildSecondsMost), script, name, ...release], {
     stdout: 'lines',
     stderr: 'lines',
+    group: true,
   });
   const last = { stdout: '', stderr: '' };
   build.lines((line, from) => {

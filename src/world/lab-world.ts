@@ -14,6 +14,8 @@ export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Lives on when this world ends, in a process group of its own and without stdin. */
   readonly outlives?: boolean;
+  /** In a process group of its own: `kill`, and the end of the world, reach all that it started. */
+  readonly group?: boolean;
 }
 export interface ProcessEnd {
   /** undefined where a signal ended it. */

@@ -84,10 +84,10 @@ const readLines = (stream: Readable | null, handler: (line: string) => void): vo
 };
 
 /** SIGTERM when the world ends, SIGKILL where that is not enough. */
-const endWith = (world: AbortSignal, child: ChildProcess): void => {
+const endWith = (world: AbortSignal, child: ChildProcess, kill: (signal: NodeJS.Signals) => boolean): void => {
   const stop = (): void => {
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+    kill('SIGTERM');
+    const timer = setTimeout(() => kill('SIGKILL'), graceMs);
     child.once('exit', () => clearTimeout(timer));
   };
   if (world.aborted) return stop();
@@ -105,13 +105,15 @@ const spawnOne = async (
   const { stdio, opened } = outputs(options);
   const env = { ...base, ...options.env };
   const place = options.cwd === undefined ? {} : { cwd: options.cwd };
-  const child = spawn(command, args, { ...place, env, stdio, detached: options.outlives ?? false });
+  const child = spawn(command, args, { ...place, env, stdio, detached: options.outlives === true || options.group === true });
   for (const fd of opened) closeSync(fd);
   child.stdin?.on('error', () => {});
   await started(child, command);
   const ended = endOf(child);
+  const kill = (signal: NodeJS.Signals): boolean =>
+    options.group === true && child.pid !== undefined ? signalTo(-child.pid, signal) : child.kill(signal);
   if (options.outlives === true) child.unref();
-  else endWith(world, child);
+  else endWith(world, child, kill);
   return {
     pid: child.pid ?? 0,
     wait: () => ended,
@@ -123,7 +125,7 @@ const spawnOne = async (
       if (child.stdin?.writable === true) child.stdin.write(bytes);
     },
     closeInput: () => child.stdin?.end(),
-    kill: (signal) => child.kill(signal),
+    kill,
   };
 };
 
