@@ -186,19 +186,6 @@ const listenForBoots = async (world: World, config: Config, deps: BootDeps, iden
   return listeners;
 };
 
-/** Each subnet's interface is there and has the address that the daemon answers from; else a sentence with what this machine has. */
-const checkInterfaces = (world: World, config: Config): void => {
-  const local = world.net.localAddresses();
-  for (const { interface: name, serverAddress } of config.subnets) {
-    if (local.some((one) => one.interface === name && one.address === serverAddress)) continue;
-    const found = local.map((one) => `${one.interface} ${one.address}/${one.prefix}`).join(', ');
-    throw new RemudaError(
-      'bad-config',
-      `subnets: no interface ${name} with the address ${serverAddress} here; this machine has ${found || 'no address'}`,
-    );
-  }
-};
-
 /**
  * Starts the daemon. It serves DHCP, TFTP and HTTP on the configured subnets when this returns; the admin listener is the caller's
  * (main.ts), because its routes need nothing but the returned rack. `died` is for simulations: the death of a process inside one that goes on.
@@ -206,7 +193,6 @@ const checkInterfaces = (world: World, config: Config): void => {
 export const startDaemon = async (world: World, config: Config, died?: AbortSignal): Promise<Daemon> => {
   const limits = limitsOf(config);
   const startedAt = world.clock.now();
-  checkInterfaces(world, config);
   await world.files.makeFolder(config.data, 0o700);
   const bootFiles = await readBootFiles(world, config.boot.agent);
   const programs = await readPrograms(world, config.boot.firmware);
