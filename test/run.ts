@@ -30,6 +30,9 @@ const filesOf = ({ files, without = [] }: Group): readonly string[] => globSync(
 const closing = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 const totals = new Map<string, number>();
 
+/** What hangs is a failure, not a wait without end; the longest file needs about seven minutes on a busy machine. */
+const fileMsMost = 25 * 60_000;
+
 /** Test processes end with this one, also when it is interrupted. */
 const ending = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -41,7 +44,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 async function* events(plan: readonly { readonly files: readonly string[]; readonly atOnce: number }[]): AsyncGenerator<TestEvent> {
   for (const { files, atOnce } of plan) {
     if (ending.signal.aborted) break;
-    for await (const event of run({ files: [...files], concurrency: atOnce, signal: ending.signal }) as AsyncIterable<TestEvent>) {
+    for await (const event of run({ files: [...files], concurrency: atOnce, signal: ending.signal, timeout: fileMsMost }) as AsyncIterable<TestEvent>) {
       if (event.type === 'test:summary') continue;
       const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
       if (name === undefined) yield event;
