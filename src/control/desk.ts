@@ -15,19 +15,18 @@ import type { Keeper } from './keeper.ts';
 import type { PresenceBook } from './presence.ts';
 
 const word = z.string().min(1).max(256);
-export const redeemSchema = z.object({ ticket: word, publicKey: z.string().max(64), signature: z.string().max(128) });
-export const progressSchema = z.object({
+const redeemSchema = z.object({ ticket: word, publicKey: z.string().max(64), signature: z.string().max(128) });
+const progressSchema = z.object({
   job: word,
   step: z.enum(['write', 'verify', 'seed', 'clean']),
   doneBytes: z.number().nonnegative(),
   totalBytes: z.number().nonnegative(),
 });
-export const seedSchema = z.object({ job: word });
-export const reportSchema = z.discriminatedUnion('outcome', [
+const seedSchema = z.object({ job: word });
+const reportSchema = z.discriminatedUnion('outcome', [
   z.object({ outcome: z.literal('done'), job: word, digest: z.string().max(80).optional(), seconds: z.number().optional() }),
   z.object({ outcome: z.literal('failed'), job: word, code: z.string().max(64), reason: z.string().max(2000) }),
 ]);
-export { inventorySchema };
 
 /** Failures of a job that the same job would meet again: the operator must look. The others are tried again. */
 const finalFailures: ReadonlySet<string> = new Set(['disk-missing', 'disk-mismatch', 'disk-read-only', 'disk-too-small']);
@@ -135,12 +134,12 @@ export class Desk {
         instanceId: `${claim.id}.${generation}`,
         hostName: intent.hostName,
         ...(intent.userData === undefined ? {} : { userData: intent.userData }),
-        ...(intent.phoneHome === 'none' ? {} : { phoneHomeUrl: this.phoneHomeUrl(current.id, claim, caller.local) }),
+        ...(intent.phoneHome === 'none' ? {} : { phoneHomeUrl: this.#phoneHomeUrl(current.id, claim, caller.local) }),
       }),
       manifest.seed.sizeBytes,
     );
   }
-  phoneHomeUrl(hostId: string, claim: { readonly id: string; readonly generation: number }, local: Ipv4): string {
+  #phoneHomeUrl(hostId: string, claim: { readonly id: string; readonly generation: number }, local: Ipv4): string {
     return `http://${local}:${this.#parts.httpPort}/phone-home/${mintPhoneHome(this.#parts.secret, hostId, claim)}`;
   }
 

@@ -1,6 +1,7 @@
 /** A physical server as the rulebook sees it: its state, the overlays over it, and the facts beside it. */
 import type { Code } from '../errors.ts';
 import type { Mac, Uuid } from '../wire/address.ts';
+import type { BmcAddress } from '../wire/words.ts';
 import type { DiskIdentity, DiskRule } from './disk.ts';
 import type { Inventory } from './inventory.ts';
 
@@ -9,17 +10,8 @@ export type HostState = (typeof hostStates)[number];
 export type Firmware = 'bios' | 'uefi';
 export type Power = 'on' | 'off' | 'unknown';
 
-/** Where the management controller is. The password never leaves the daemon: the API does not show it. */
-export interface HostBmc {
-  readonly protocol: 'redfish';
-  readonly url: string;
-  readonly username: string;
-  readonly password: string;
-  /** SHA-256 of its TLS certificate, hex. */
-  readonly fingerprint?: string;
-  readonly insecure?: boolean;
-  readonly system?: string;
-}
+/** The host's management controller. The password never leaves the daemon: the API does not show it. */
+export type HostBmc = BmcAddress;
 
 /** What the owner of a claim wants on the disk. A change of it is a new generation. */
 export interface Intent {

@@ -45,3 +45,18 @@ export interface Observation {
   readonly text: string;
   readonly client?: BootClient;
 }
+
+/** Where a BMC is and how to be let in. */
+export interface BmcAddress {
+  readonly protocol: 'redfish';
+  /** `https://10.0.0.5`; `http:` only on loopback or with `insecure`. */
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  /** SHA-256 of the BMC's certificate, hex. Self-signed is normal on BMCs, so the certificate is pinned, not believed. */
+  readonly fingerprint?: string;
+  /** An operator's explicit word: any certificate, or no TLS at all. */
+  readonly insecure?: boolean;
+  /** Which system, when the BMC has several: its Id or its `@odata.id`. */
+  readonly system?: string;
+}

@@ -1,6 +1,7 @@
 /** A bench: our driver, a virtual BMC, the machine behind it, and the network between them, all in memory. */
 import { redfishDriver } from '../../src/bmc/redfish/driver.ts';
-import type { BmcAddress, BmcDriver } from '../../src/bmc/driver.ts';
+import type { BmcDriver } from '../../src/bmc/driver.ts';
+import type { BmcAddress } from '../../src/wire/words.ts';
 import type { Machine } from '../../src/lab/model/machine.ts';
 import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
 import { redfishBmc } from '../../src/lab/model/redfish-bmc.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { HostJson, TimelineRowJson } from '../../src/api/types.ts';
@@ -118,7 +118,7 @@ export class Lab {
   }
   /** A file of zeros has no other byte; holes are read as zeros. */
   isZero(path: string): boolean {
-    return spawnSync('cmp', ['-s', '-n', String(readFileSync(path).length), path, '/dev/zero']).status === 0;
+    return spawnSync('cmp', ['-s', '-n', String(statSync(path).size), path, '/dev/zero']).status === 0;
   }
   rssMiB(): { readonly now: number; readonly peak: number } {
     const status = readFileSync(`/proc/${this.crew.daemon().pid}/status`, 'latin1');

@@ -3,7 +3,7 @@ import type { ZodType } from 'zod';
 import { RemudaError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
 import type { HttpAnswer, HttpCall, Log, Method, World } from '../../world/world.ts';
-import type { BmcAddress } from '../driver.ts';
+import type { BmcAddress } from '../../wire/words.ts';
 import { serviceRoot, sessionService } from './messages.ts';
 import { jsonOf, refusal } from './refusal.ts';
 

@@ -1,7 +1,8 @@
 /** The Redfish driver: the verbs of driver.ts by following links from the service root (DSP0266, DSP0268). */
 import { RemudaError } from '../../errors.ts';
 import type { Mac } from '../../wire/address.ts';
-import type { BmcAddress, BmcDriver, BmcIdentity, Outcome, Power } from '../driver.ts';
+import type { BmcDriver, BmcIdentity, Outcome, Power } from '../driver.ts';
+import type { BmcAddress } from '../../wire/words.ts';
 import { turns } from '../turns.ts';
 import { bootChange, bootOutcome, ifMatchLadder, mergedBoot } from './boot-once.ts';
 import type { BootChange } from './boot-once.ts';
