@@ -44,7 +44,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 async function* events(plan: readonly { readonly files: readonly string[]; readonly atOnce: number }[]): AsyncGenerator<TestEvent> {
   for (const { files, atOnce } of plan) {
     if (ending.signal.aborted) break;
-    for await (const event of run({ files: [...files], concurrency: atOnce, signal: ending.signal, timeout: fileMsMost }) as AsyncIterable<TestEvent>) {
+    for await (const event of run({
+      files: [...files],
+      concurrency: atOnce,
+      signal: ending.signal,
+      timeout: fileMsMost,
+    }) as AsyncIterable<TestEvent>) {
       if (event.type === 'test:summary') continue;
       const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
       if (name === undefined) yield event;
