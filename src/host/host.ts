@@ -1,9 +1,10 @@
 /** A physical server as the rulebook sees it: its state, the overlays over it, and the facts beside it. */
 import type { Code } from '../errors.ts';
 import type { Mac, Uuid } from '../wire/address.ts';
-import type { BmcAddress } from '../wire/words.ts';
+import type { BmcAddress, DhcpExtras } from '../wire/words.ts';
 import type { DiskIdentity, DiskRule } from './disk.ts';
 import type { Inventory } from './inventory.ts';
+import type { HostNetwork } from './network.ts';
 
 export const hostStates = ['discovered', 'enrolled', 'inspecting', 'available', 'provisioning', 'provisioned', 'cleaning'] as const;
 export type HostState = (typeof hostStates)[number];
@@ -23,6 +24,8 @@ export interface Intent {
   readonly phoneHome: 'image' | 'cloud-init' | 'none';
   readonly hostName: string;
   readonly userData?: string;
+  /** What the OS is told of its network; without it the OS decides (DHCP). */
+  readonly network?: HostNetwork;
 }
 /** One owner's right to one host. */
 export interface Claim {
@@ -107,6 +110,33 @@ export interface Attempt {
   readonly reason: string;
 }
 
+/** What people say of a host. No rule about a disk rests on it. */
+export interface Profile {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Claims without a pool take hosts of `default` only. */
+  readonly pool: string;
+  readonly rack: string | null;
+  /** Lowest rack unit that it fills, counted from 1 at the bottom. */
+  readonly unit: number | null;
+  readonly failureDomain: string | null;
+  /** A word of maintenance, for people. */
+  readonly note: string | null;
+  /** Told to the OS of every claim that does not bring its own. */
+  readonly network: HostNetwork | null;
+  /** DHCP options that this host gets instead of its subnet's. */
+  readonly dhcp: DhcpExtras | null;
+}
+export const plainProfile: Profile = {
+  labels: {},
+  pool: 'default',
+  rack: null,
+  unit: null,
+  failureDomain: null,
+  note: null,
+  network: null,
+  dhcp: null,
+};
+
 export interface Host {
   readonly id: string;
   readonly name: string;
@@ -116,6 +146,9 @@ export interface Host {
   readonly failed: Failed | null;
   readonly macs: readonly Mac[];
   readonly uuid: Uuid | null;
+  /** Serial number of the chassis, as people or the BMC say it. */
+  readonly serial: string | null;
+  readonly profile: Profile;
   readonly firmware: Firmware | null;
   readonly bmc: HostBmc | null;
   /** What the BMC says of itself; null until it was asked. */
@@ -160,6 +193,8 @@ export interface NewHost {
   readonly state: 'discovered' | 'enrolled';
   readonly macs: readonly Mac[];
   readonly uuid?: Uuid;
+  readonly serial?: string;
+  readonly profile?: Profile;
   readonly firmware?: Firmware;
   readonly bmc?: HostBmc;
 }
@@ -173,6 +208,8 @@ export const newHost = (spec: NewHost, now: number): Host => ({
   failed: null,
   macs: spec.macs,
   uuid: spec.uuid ?? null,
+  serial: spec.serial ?? null,
+  profile: spec.profile ?? plainProfile,
   firmware: spec.firmware ?? null,
   bmc: spec.bmc ?? null,
   identified: null,

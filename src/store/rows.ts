@@ -23,6 +23,7 @@ const checks: readonly { readonly field: string; readonly holds: (record: Fields
     field: 'macs',
     holds: ({ macs }) => Array.isArray(macs) && macs.every((mac) => typeof mac === 'string' && parseMac(mac) === mac),
   },
+  { field: 'profile', holds: ({ profile }) => isFields(profile) && isFields(profile['labels']) && typeof profile['pool'] === 'string' },
   { field: 'bmc', holds: ({ bmc }) => isAbsentOr(bmc, ({ url }) => typeof url === 'string') },
   {
     field: 'claim',

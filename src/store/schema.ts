@@ -12,6 +12,26 @@ export interface Schema {
   journal: { seq: Generated<number>; host_id: string; at: number; kind: string; boot: number; text: string; data: string | null };
   leases: { address: Ipv4; mac: Mac; client_id: string | null; host_name: string | null; starts_at: number; ends_at: number };
   settings: { name: string; value: string };
+  /** `hash`: hex SHA-256 of the token. */
+  tokens: {
+    id: string;
+    name: string;
+    role: string;
+    hash: string;
+    created_at: number;
+    expires_at: number | null;
+    revoked_at: number | null;
+  };
+  /** Who changed what over the API. `detail` is JSON without secrets. */
+  audit: {
+    seq: Generated<number>;
+    at: number;
+    actor: string;
+    action: string;
+    subject: string;
+    outcome: string;
+    detail: string | null;
+  };
   schema_migrations: { version: number; name: string };
 }
 
@@ -98,6 +118,43 @@ const createLeasesAndSettings = async (db: Kysely<Schema>): Promise<void> => {
     .execute();
 };
 
+/** Hosts got a serial number and a profile. The record's text is changed, not its version: nothing happened to the host. */
+const addProfiles = async (db: Kysely<Schema>): Promise<void> => {
+  for (const { id, record } of await db.selectFrom('hosts').select(['id', 'record']).execute()) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own row
+    const host = JSON.parse(record) as Record<string, unknown>;
+    const profile = { labels: {}, pool: 'default', rack: null, unit: null, failureDomain: null, note: null, network: null, dhcp: null };
+    await db
+      .updateTable('hosts')
+      .set({ record: JSON.stringify({ serial: null, profile, ...host }) })
+      .where('id', '=', id)
+      .execute();
+  }
+};
+
+const createTokensAndAudit = async (db: Kysely<Schema>, { growing }: Spelling): Promise<void> => {
+  await db.schema
+    .createTable('tokens')
+    .addColumn('id', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('role', 'text', (column) => column.notNull())
+    .addColumn('hash', 'text', (column) => column.notNull().unique())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint')
+    .addColumn('revoked_at', 'bigint')
+    .execute();
+  await db.schema
+    .createTable('audit')
+    .addColumn('seq', growing.type, growing.define)
+    .addColumn('at', 'bigint', (column) => column.notNull())
+    .addColumn('actor', 'text', (column) => column.notNull())
+    .addColumn('action', 'text', (column) => column.notNull())
+    .addColumn('subject', 'text', (column) => column.notNull())
+    .addColumn('outcome', 'text', (column) => column.notNull())
+    .addColumn('detail', 'text')
+    .execute();
+};
+
 /** Row n leads from version n to n + 1. A row that was ever released is never changed; a change of the schema is a new row. */
 const migrations: readonly Migration[] = [
   {
@@ -109,6 +166,8 @@ const migrations: readonly Migration[] = [
       await createLeasesAndSettings(db);
     },
   },
+  { name: 'serial numbers and profiles', up: addProfiles },
+  { name: 'tokens, audit log', up: createTokensAndAudit },
 ];
 
 /** The version of the schema that this program writes. */

@@ -35,6 +35,18 @@ export type BootAnswer =
   /** Fetch this URL (iPXE stage). */
   | { readonly kind: 'script'; readonly url: string };
 
+/** DHCP options beyond what every client gets; per subnet, and per host over it. */
+export interface DhcpExtras {
+  readonly router?: Ipv4;
+  readonly dns?: readonly Ipv4[];
+  readonly domain?: string;
+  readonly ntp?: readonly Ipv4[];
+  /** Interface MTU (option 26). */
+  readonly mtu?: number;
+  /** Any other option by number: its bytes in hex. */
+  readonly raw?: Readonly<Record<string, string>>;
+}
+
 /** What happened on the wire, for the timeline; lossy by design. */
 export interface Observation {
   readonly mac: Mac;
@@ -46,17 +58,22 @@ export interface Observation {
   readonly client?: BootClient;
 }
 
+export type BmcProtocol = 'redfish' | 'ipmi';
 /** Where a BMC is and how to be let in. */
 export interface BmcAddress {
-  readonly protocol: 'redfish';
-  /** `https://10.0.0.5`; `http:` only on loopback or with `insecure`. */
+  readonly protocol: BmcProtocol;
+  /** Redfish: `https://10.0.0.5`; `http:` only on loopback or with `insecure`. IPMI: `ipmi://10.0.0.6`, port 623 unless said. */
   readonly url: string;
   readonly username: string;
   readonly password: string;
   /** SHA-256 of the BMC's certificate, hex. Self-signed is normal on BMCs, so the certificate is pinned, not believed. */
   readonly fingerprint?: string;
+  /** PEM of the authorities that the BMC's certificate must come from, instead of a fingerprint. */
+  readonly ca?: string;
   /** An operator's explicit word: any certificate, or no TLS at all. */
   readonly insecure?: boolean;
   /** Which system, when the BMC has several: its Id or its `@odata.id`. */
   readonly system?: string;
+  /** IPMI: cipher suites that the operator allows beside 17 and 3, by ID. Suite 0 (no authentication) is never used. */
+  readonly suites?: readonly number[];
 }

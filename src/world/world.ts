@@ -109,6 +109,8 @@ export interface HttpCall {
   readonly socket?: string;
   /** https only: accept exactly the certificate of this SHA-256 fingerprint (hex); without it the system's CAs decide. */
   readonly fingerprint?: string;
+  /** https only: PEM of the authorities to believe instead of the system's. */
+  readonly ca?: string;
   /** https only: accept any certificate. An operator's explicit word for one BMC, never a default. */
   readonly insecure?: boolean;
   readonly signal?: AbortSignal;
