@@ -1,7 +1,7 @@
 /** Hosts over the API: list, enrol, accept, power, hold, retry, reprovision, forget, and the timeline as a long poll. */
 import { z } from 'zod';
 import { acceptSchema, enrolSchema, holdSchema, powerSchema, reprovisionSchema } from '../control/rack.ts';
-import type { Rack } from '../control/rack.ts';
+import type { Asker, Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { limits } from '../limits.ts';
@@ -11,9 +11,9 @@ import { bodyOf, items, json, nothing, queryOf } from './json.ts';
 
 const hostOf = (request: HttpRequest): string => request.params['host'] ?? '';
 /** Who asks, for the timeline: a name that the client says of itself, not a proof. */
-export const askerOf = (request: HttpRequest): string => {
+export const askerOf = (request: HttpRequest): Asker => {
   const said = request.headers['x-remuda-user'] ?? '';
-  return /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(said) ? said : 'operator';
+  return { by: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(said) ? said : 'operator' };
 };
 /** The host after a change, with what it does now. */
 export const changedHost = async (rack: Rack, { id }: Host, status = 200): Promise<HttpReply> =>

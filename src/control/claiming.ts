@@ -11,7 +11,7 @@ import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
 import type { Keeper } from './keeper.ts';
 import type { PresenceBook } from './presence.ts';
-import type { ClaimRequest, DryRun } from './rack.ts';
+import type { Asker, ClaimRequest, DryRun } from './rack.ts';
 
 /** What the rack in this process is made of. */
 export interface RackParts {
@@ -75,7 +75,12 @@ const wantedOn = (host: Host, request: ClaimRequest): Wanted => ({
   ...(request.userData === undefined ? {} : { userData: request.userData }),
 });
 
-const claimOn = async (parts: RackParts, host: Host, request: ClaimRequest & { readonly id: string }): Promise<Host> => {
+const claimOn = async (
+  parts: RackParts,
+  host: Host,
+  request: ClaimRequest & { readonly id: string },
+  ifVersion?: number,
+): Promise<Host> => {
   const not = refusal(host);
   if (not !== undefined)
     throw new RemudaError(host.claim === null ? 'state-conflict' : 'host-claimed', `host ${host.name} cannot be claimed: ${not}`);
@@ -83,20 +88,24 @@ const claimOn = async (parts: RackParts, host: Host, request: ClaimRequest & { r
   if ('refused' in choice)
     throw new RemudaError(choice.refused, `host ${host.name}: ${choice.reason}`, { values: { disks: choice.found } });
   const intent = await intentOf(parts, wantedOn(host, request), choice.chosen);
-  return parts.keeper.apply(host.id, {
-    type: 'claim',
-    id: request.id,
-    owner: request.owner,
-    intent,
-    rule: request.disk,
-    disk: choice.chosen,
-  });
+  return parts.keeper.apply(
+    host.id,
+    {
+      type: 'claim',
+      id: request.id,
+      owner: request.owner,
+      intent,
+      rule: request.disk,
+      disk: choice.chosen,
+    },
+    ifVersion,
+  );
 };
 
 /**
  * Claims the named host, or the first available one whose disks fit. Idempotent by claim ID. Of several claims that meet at one host one wins; the others try the next host.
  */
-export const placeClaim = async (parts: RackParts, request: ClaimRequest): Promise<Host> => {
+export const placeClaim = async (parts: RackParts, request: ClaimRequest, { ifVersion }: Asker): Promise<Host> => {
   const id = request.id ?? parts.newId('c');
   const row = await parts.store.claim(id);
   const held = row === undefined ? undefined : parts.keeper.get(row.hostId);
@@ -104,7 +113,7 @@ export const placeClaim = async (parts: RackParts, request: ClaimRequest): Promi
     throw new RemudaError('claim-exists', `claim ${id} was released; a claim's ID is never given again`);
   if (held !== undefined) return held;
   const hosts = candidates(parts, request);
-  if (request.host !== undefined && hosts[0] !== undefined) return claimOn(parts, hosts[0], { ...request, id });
+  if (request.host !== undefined && hosts[0] !== undefined) return claimOn(parts, hosts[0], { ...request, id }, ifVersion);
   const reasons: string[] = [];
   for (const host of hosts) {
     try {

@@ -8,6 +8,16 @@ import type { Mac } from '../wire/address.ts';
 import type { Clock, Log } from '../world/world.ts';
 import type { PresenceBook } from './presence.ts';
 
+/** The asker saw another version than the one that is stored: what it decided on is no more. */
+const refuseOther = (host: Host, ifVersion: number | undefined): void => {
+  if (ifVersion === undefined || ifVersion === host.version) return;
+  throw new RemudaError(
+    'precondition-failed',
+    `host ${host.name} is at version ${host.version}, the change was asked for version ${ifVersion}: look at it again and ask anew`,
+    { values: { host: host.name, seen: ifVersion, stored: host.version } },
+  );
+};
+
 /** Writers of one host that meet: each reads again and applies its event to what it finds. */
 const conflictsMax = 8;
 
@@ -54,13 +64,22 @@ export class Keeper {
     if (host === undefined) throw new RemudaError('host-not-found', `there is no host ${idOrName}; \`remuda host list\` shows all`);
     return host;
   }
+  /** The host as it stands in the store, of the version that the asker saw. For what is not a change of the record, such as a command to its BMC. */
+  async look(idOrName: string, ifVersion: number | undefined): Promise<Host> {
+    const { id } = this.find(idOrName);
+    const host = await this.#store.host(id);
+    if (host === undefined) throw new RemudaError('host-not-found', `host ${idOrName} was forgotten`);
+    refuseOther(host, ifVersion);
+    return host;
+  }
   async create(host: Host, text: string): Promise<Host> {
     const entry: JournalEntry = { hostId: host.id, at: this.#clock.now(), kind: 'state', boot: 0, text };
     const saved = await this.#store.create(host, [entry]);
     this.#changed(saved);
     return saved;
   }
-  async forget(host: Host): Promise<void> {
+  async forget(host: Host, ifVersion?: number): Promise<void> {
+    refuseOther(host, ifVersion);
     await this.#store.forget(host.id, host.version);
     this.#hosts.delete(host.id);
     for (const mac of host.macs) this.#byMac.delete(mac);
@@ -70,12 +89,14 @@ export class Keeper {
   }
   /**
    * Applies an event to the host as it stands in the store. A refusal of the rulebook is thrown with its code and reason.
-   * Two writers that meet are told apart by the version; the later one decides again on what the earlier one left.
+   * Two writers that meet are told apart by the version; the later one decides again on what the earlier one left,
+   * unless it asked for one version alone (`precondition-failed`).
    */
-  async apply(hostId: string, event: HostEvent): Promise<Host> {
+  async apply(hostId: string, event: HostEvent, ifVersion?: number): Promise<Host> {
     for (let conflicts = 0; ; conflicts++) {
       const host = await this.#store.host(hostId);
       if (host === undefined) throw new RemudaError('host-not-found', `host ${hostId} was forgotten`);
+      refuseOther(host, ifVersion);
       const verdict = transition(host, event, this.#clock.now());
       if ('refused' in verdict) throw new RemudaError(verdict.refused, verdict.reason, { values: { host: host.name, event: event.type } });
       if (verdict.host === host) return host;

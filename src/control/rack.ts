@@ -82,27 +82,34 @@ export interface HostView {
   readonly progress?: { readonly step: string; readonly done: number; readonly total: number };
 }
 
+/** Who asks for a change, and of which version of the host: another one is refused with `precondition-failed`. */
+export interface Asker {
+  readonly by: string;
+  /** The version that the asker saw; absent where any will do. */
+  readonly ifVersion?: number;
+}
+
 export interface Rack {
   hosts(): Promise<readonly HostView[]>;
   /** By ID or name; `host-not-found`. */
   host(idOrName: string): Promise<HostView>;
-  enrol(spec: Enrol, by: string): Promise<Host>;
-  accept(idOrName: string, spec: z.infer<typeof acceptSchema>, by: string): Promise<Host>;
+  enrol(spec: Enrol, as: Asker): Promise<Host>;
+  accept(idOrName: string, spec: z.infer<typeof acceptSchema>, as: Asker): Promise<Host>;
   power(
     idOrName: string,
     wanted: 'on' | 'off',
-    by: string,
+    as: Asker,
   ): Promise<{ readonly observed: string; readonly settled: boolean; readonly note?: string }>;
-  hold(idOrName: string, why: string, by: string): Promise<Host>;
-  unhold(idOrName: string, by: string): Promise<Host>;
-  retry(idOrName: string, by: string): Promise<Host>;
-  forget(idOrName: string, by: string): Promise<void>;
+  hold(idOrName: string, why: string, as: Asker): Promise<Host>;
+  unhold(idOrName: string, as: Asker): Promise<Host>;
+  retry(idOrName: string, as: Asker): Promise<Host>;
+  forget(idOrName: string, as: Asker): Promise<void>;
   /** Idempotent by claim ID. Refuses with the list of disks (`disk-missing`, `disk-ambiguous`) before anything is touched. */
-  claim(request: ClaimRequest, by: string): Promise<Host>;
+  claim(request: ClaimRequest, as: Asker): Promise<Host>;
   /** Every disk of the host, or of each host that might be taken, and what would happen to it. Changes nothing. */
   dryRun(request: ClaimRequest): Promise<readonly DryRun[]>;
-  reprovision(claimId: string, wanted: Reprovision, by: string): Promise<Host>;
-  release(claimId: string, by: string): Promise<Host>;
+  reprovision(claimId: string, wanted: Reprovision, as: Asker): Promise<Host>;
+  release(claimId: string, as: Asker): Promise<Host>;
   timeline(idOrName: string, options: { readonly after?: number; readonly most: number }): Promise<readonly JournalRow[]>;
   /** Resolves when something of the host (or of any host) changed since the call, or after `ms`. */
   changed(ms: number, signal: AbortSignal): Promise<void>;

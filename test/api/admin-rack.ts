@@ -166,36 +166,36 @@ export class FakeRack {
       this.onLook(idOrName);
       return this.view(idOrName);
     },
-    enrol: async (spec, by) => {
+    enrol: async (spec, { by }) => {
       this.#note('enrol', spec, by);
       return this.put({ ...bareHost(spec.name), ...(spec.bmc === undefined ? {} : { bmc: { ...fullBmc, password: spec.bmc.password } }) });
     },
-    accept: async (idOrName, spec, by) => {
+    accept: async (idOrName, spec, { by }) => {
       this.#note('accept', idOrName, spec, by);
       return this.put({ ...this.view(idOrName).host, state: 'enrolled' });
     },
-    power: async (idOrName, wanted, by) => {
+    power: async (idOrName, wanted, { by }) => {
       this.#note('power', idOrName, wanted, by);
       this.view(idOrName);
       return { observed: wanted, settled: true };
     },
-    hold: async (idOrName, why, by) => {
+    hold: async (idOrName, why, { by }) => {
       this.#note('hold', idOrName, why, by);
       return this.put({ ...this.view(idOrName).host, held: { by, why, at: now } });
     },
-    unhold: async (idOrName, by) => {
+    unhold: async (idOrName, { by }) => {
       this.#note('unhold', idOrName, by);
       return this.put({ ...this.view(idOrName).host, held: null });
     },
-    retry: async (idOrName, by) => {
+    retry: async (idOrName, { by }) => {
       this.#note('retry', idOrName, by);
       return this.put({ ...this.view(idOrName).host, failed: null });
     },
-    forget: async (idOrName, by) => {
+    forget: async (idOrName, { by }) => {
       this.#note('forget', idOrName, by);
       this.hosts.delete(this.view(idOrName).host.id);
     },
-    claim: async (request, by) => {
+    claim: async (request, { by }) => {
       this.#note('claim', request, by);
       const host = this.view(request.host ?? 'h1').host;
       const part = request.id === undefined ? {} : { id: request.id };
@@ -206,12 +206,12 @@ export class FakeRack {
       this.#note('dryRun', request);
       return [dryRun];
     },
-    reprovision: async (claimId, wanted, by) => {
+    reprovision: async (claimId, wanted, { by }) => {
       this.#note('reprovision', claimId, wanted, by);
       const host = this.#claimed(claimId);
       return this.put(claimOn(host, { id: claimId, generation: (host.claim?.generation ?? 0) + 1 }, wanted.userData));
     },
-    release: async (claimId, by) => {
+    release: async (claimId, { by }) => {
       this.#note('release', claimId, by);
       const host = this.#claimed(claimId);
       const disk = { path: '/dev/vda', sizeBytes: 1 };

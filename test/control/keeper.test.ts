@@ -56,6 +56,24 @@ test('what the rulebook refuses is thrown with its code and reason, and changes 
   }
   assert.equal(keeper.get('h1')?.version, 1, 'what is refused changes nothing');
 });
+test('who asks for one version gets that one or is told both', async () => {
+  const { keeper } = await opened();
+  const both = await Promise.allSettled([
+    keeper.apply('h1', { type: 'hold', by: 'a', why: 'first' }, 1),
+    keeper.apply('h1', { type: 'hold', by: 'b', why: 'second' }, 1),
+  ]);
+  assert.deepEqual(
+    both.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  );
+  assert.equal(keeper.get('h1')?.held?.why, 'first');
+  const twoVersions = hasCode('precondition-failed', /version 2.*version 1/);
+  await assert.rejects(keeper.apply('h1', { type: 'unhold', by: 'b' }, 1), twoVersions);
+  await assert.rejects(keeper.look('one', 1), twoVersions);
+  await assert.rejects(keeper.forget(keeper.find('one'), 1), twoVersions);
+  await keeper.apply('h1', { type: 'unhold', by: 'b' }, 2);
+  assert.equal((await keeper.look('one', 3)).held, null);
+});
 test('an event that changes nothing writes nothing', async () => {
   const { store, keeper } = await opened();
   await keeper.apply('h1', { type: 'power-seen', power: 'on' });

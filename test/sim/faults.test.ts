@@ -120,11 +120,11 @@ scene('an operator asks for power: done, told, and the host stays what it is', a
   await claim(rack);
   await provisioned(rack);
   rack.invariants.operatorPower = true;
-  assert.deepEqual(await ask(rack, (daemon) => daemon.rack.power('h1', 'off', 'eve')), { observed: 'off', settled: true });
+  assert.deepEqual(await ask(rack, (daemon) => daemon.rack.power('h1', 'off', { by: 'eve' })), { observed: 'off', settled: true });
   assert.equal(rack.metal('h1').power(), 'off');
   await pass(rack, 30 * minute);
   assert.equal(rack.metal('h1').power(), 'off', 'nobody switches a provisioned host on by itself');
-  await ask(rack, (daemon) => daemon.rack.power('h1', 'on', 'eve'));
+  await ask(rack, (daemon) => daemon.rack.power('h1', 'on', { by: 'eve' }));
   await reach(rack, 'run again', () => rack.metal('h1').booted.length === 2);
   await pass(rack, minute);
   assert.equal(hostOf(rack).state, 'provisioned');
@@ -183,7 +183,7 @@ scene('the image is larger than the disk: refused, for a claim and for a change'
   await claim(rack);
   await provisioned(rack);
   await assert.rejects(
-    ask(rack, (daemon) => daemon.rack.reprovision('c1', { image: 'large' }, 'test')),
+    ask(rack, (daemon) => daemon.rack.reprovision('c1', { image: 'large' }, { by: 'test' })),
     refused('disk-too-small', /does not fit/),
   );
   assert.equal(hostOf(rack).claim?.generation, 1);
@@ -223,7 +223,9 @@ scene('a second claim for a claimed host is refused; the same claim asked twice 
 scene('two claims meet at one host: one gets it, the other is told who has it', async (rack) => {
   await available(rack);
   const both = ['c1', 'c2'].map((id) => ({ id, host: 'h1', image: 'alpha', disk: { serial: 'disk-1' } }));
-  const ends = await ask(rack, (daemon) => Promise.allSettled(both.map((one) => daemon.rack.claim(claimSchema.parse(one), 'test'))));
+  const ends = await ask(rack, (daemon) =>
+    Promise.allSettled(both.map((one) => daemon.rack.claim(claimSchema.parse(one), { by: 'test' }))),
+  );
   assert.deepEqual(ends.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
   const lost = ends.find((end) => end.status === 'rejected');
   assert.match(String(lost?.reason), /h1 .*claimed by operator \(c[12]\)/);
@@ -268,7 +270,7 @@ scene('a hold in the middle stops all steps; lifted, it goes on', async (rack) =
   await asleep(rack);
   await claim(rack);
   await reach(rack, 'powered on', () => hostOf(rack).boot?.poweredOnAt !== undefined && rack.metal('h1').power() === 'on');
-  await ask(rack, (daemon) => daemon.rack.hold('h1', 'a cable hangs loose', 'eve'));
+  await ask(rack, (daemon) => daemon.rack.hold('h1', 'a cable hangs loose', { by: 'eve' }));
   const commands = bmcOf(rack, 'h1').commands.length;
   await pass(rack, 30 * minute);
   assert.equal(writes(rack), 0);
@@ -283,13 +285,13 @@ scene('forget: refused while a claim holds the host, else the machine is a stran
   await claim(rack);
   await provisioned(rack);
   await assert.rejects(
-    ask(rack, (daemon) => daemon.rack.forget('h1', 'test')),
+    ask(rack, (daemon) => daemon.rack.forget('h1', { by: 'test' })),
     refused('host-claimed', /claim c1 of operator holds it/),
   );
   rack.release('c1');
   await reach(rack, 'available', state(rack, 'h1', 'available'));
   const written = writes(rack);
-  await ask(rack, (daemon) => daemon.rack.forget('h1', 'test'));
+  await ask(rack, (daemon) => daemon.rack.forget('h1', { by: 'test' }));
   await pass(rack, minute);
   await rack.metal('h1').turnOff();
   await rack.metal('h1').turnOn('network');
@@ -337,7 +339,9 @@ scene('a server without a BMC: the timeline asks for the button, and its whole l
     await metal.turnOff();
     await metal.turnOn('network');
   };
-  await ask(rack, (daemon) => daemon.rack.enrol(enrolSchema.parse({ name: 'h1', macs: [...metal.macs], firmware: 'bios' }), 'test'));
+  await ask(rack, (daemon) =>
+    daemon.rack.enrol(enrolSchema.parse({ name: 'h1', macs: [...metal.macs], firmware: 'bios' }), { by: 'test' }),
+  );
   await press(1);
   await reach(rack, 'available', state(rack, 'h1', 'available'));
   await claim(rack);
@@ -350,7 +354,7 @@ scene('a server without a BMC: the timeline asks for the button, and its whole l
   await reach(rack, 'available', state(rack, 'h1', 'available'));
   assert.ok(metal.disks[0]?.isZero());
   await assert.rejects(
-    ask(rack, (daemon) => daemon.rack.power('h1', 'on', 'eve')),
+    ask(rack, (daemon) => daemon.rack.power('h1', 'on', { by: 'eve' })),
     refused('state-conflict', /no BMC: press its power button/),
   );
 });

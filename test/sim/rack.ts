@@ -221,7 +221,7 @@ export class SimRack {
   enrol(name: string): void {
     const number = name.slice(1);
     const bmc = { url: `http://10.77.9.${number}`, username: 'root', password: bmcPassword, insecure: true };
-    this.#ask((daemon) => daemon.rack.enrol(enrolSchema.parse({ name, firmware: this.metal(name).firmware, bmc }), 'test'));
+    this.#ask((daemon) => daemon.rack.enrol(enrolSchema.parse({ name, firmware: this.metal(name).firmware, bmc }), { by: 'test' }));
   }
   claim(name: string, id: string, image: string): void {
     const request = claimSchema.parse({
@@ -232,21 +232,21 @@ export class SimRack {
       userData: `#cloud-config\nhostname: ${name}-${image}\n# ${secretWord}\n`,
     });
     this.#ask(async (daemon) => {
-      await daemon.rack.claim(request, 'test');
+      await daemon.rack.claim(request, { by: 'test' });
       this.invariants.granted(name, id);
     });
   }
   reprovision(id: string, image: string): void {
-    this.#ask((daemon) => daemon.rack.reprovision(id, { image }, 'test'));
+    this.#ask((daemon) => daemon.rack.reprovision(id, { image }, { by: 'test' }));
   }
   release(id: string): void {
-    this.#ask((daemon) => daemon.rack.release(id, 'test'));
+    this.#ask((daemon) => daemon.rack.release(id, { by: 'test' }));
   }
   retry(name: string): void {
-    this.#ask((daemon) => daemon.rack.retry(name, 'test'));
+    this.#ask((daemon) => daemon.rack.retry(name, { by: 'test' }));
   }
   unhold(name: string): void {
-    this.#ask((daemon) => daemon.rack.unhold(name, 'test'));
+    this.#ask((daemon) => daemon.rack.unhold(name, { by: 'test' }));
   }
   /** What an operator asks may be refused, or the daemon may be away: asking again is the operator's business. */
   #ask(act: (daemon: Daemon) => Promise<unknown>): void {

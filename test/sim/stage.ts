@@ -82,7 +82,7 @@ export const asleep = async (rack: SimRack, name = 'h1'): Promise<void> => {
 };
 export const claim = (rack: SimRack, more: Record<string, unknown> = {}): Promise<Host> => {
   const request = { id: 'c1', host: 'h1', image: 'alpha', disk: { serial: 'disk-1' }, userData: `# ${secretWord}`, ...more };
-  return ask(rack, (daemon) => daemon.rack.claim(claimSchema.parse(request), 'test'));
+  return ask(rack, (daemon) => daemon.rack.claim(claimSchema.parse(request), { by: 'test' }));
 };
 export const provisioned = (rack: SimRack, generation = 1, name = 'h1'): Promise<void> =>
   reach(rack, `provisioned ${generation}`, () => state(rack, name, 'provisioned')() && rack.host(name)?.claim?.generation === generation);
