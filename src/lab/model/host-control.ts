@@ -3,7 +3,7 @@ import { turns } from '../../bmc/turns.ts';
 import { reasonOf } from '../../errors.ts';
 import type { Clock } from '../../world/world.ts';
 import type { Machine } from './machine.ts';
-import type { BmcQuirks } from './quirks.ts';
+import type { HostQuirks } from './quirks.ts';
 import { Refusal } from './replies.ts';
 
 /** DSP0268 ResetType, those that this BMC offers. */
@@ -31,10 +31,13 @@ const commandsMax = 1000;
 
 const overrideNames = { None: undefined, Pxe: 'network', Hdd: 'disk' } as const;
 
+/** Where there is no boot mode, none is recorded. */
+type ControlQuirks = HostQuirks & { readonly noBootMode?: boolean };
+
 export class HostControl {
   readonly commands: Command[] = [];
   readonly #machine: Machine;
-  readonly #quirks: BmcQuirks;
+  readonly #quirks: ControlQuirks;
   readonly #clock: Clock;
   readonly #turn = turns();
   #override: BootOverride;
@@ -43,7 +46,7 @@ export class HostControl {
   /** `powerLag` at work: what is still shown, for so many reads. */
   #stale: { readonly shown: 'On' | 'Off'; reads: number } | undefined;
 
-  constructor(machine: Machine, quirks: BmcQuirks, clock: Clock) {
+  constructor(machine: Machine, quirks: ControlQuirks, clock: Clock) {
     this.#machine = machine;
     this.#quirks = quirks;
     this.#clock = clock;
@@ -88,8 +91,13 @@ export class HostControl {
   changeBoot(change: Partial<BootOverride>): void {
     if (this.#quirks.refusesBootChangeWhileOn && this.#shown() === 'On') throw new Refusal('ResourceInUse', 'Boot');
     const wanted = { ...this.#override, ...change };
-    this.#record(`Boot ${wanted.target} ${wanted.enabled}${this.#quirks.noBootMode ? '' : ` ${wanted.mode}`}`);
+    this.#record(`Boot ${wanted.target} ${wanted.enabled}${this.#quirks.noBootMode === true ? '' : ` ${wanted.mode}`}`);
     if (!this.#quirks.acceptsAndForgetsBootOverride) this.#override = wanted;
+  }
+
+  /** The override ends without having been used: the BMC's own time-out (IPMI 2.0 §28.13, parameter 3). */
+  endOverride(): void {
+    this.#override = { ...this.#override, target: 'None', enabled: 'Disabled' };
   }
 
   async #do(type: ResetType): Promise<void> {

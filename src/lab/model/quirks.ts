@@ -1,6 +1,23 @@
 /** The faults of real BMCs as switches, each seen on real devices or in the bug reports of those who drive them. */
 
-export interface BmcQuirks {
+/** What any BMC may do to its host, whatever it speaks. */
+export interface HostQuirks {
+  /** Takes On, shows On, and the machine never started. */
+  saysOnStaysOff: boolean;
+  /** Takes every reset and does nothing. */
+  ignoresPower: boolean;
+  /** A change of power shows only after so many further reads of the system. */
+  powerLag: number;
+  /** Takes the boot override and shows none. */
+  acceptsAndForgetsBootOverride: boolean;
+  /** Never forgets an override asked for once: every boot follows it. */
+  bootOnceStays: boolean;
+  /** Refuses a boot change while the host is on, or in POST. */
+  refusesBootChangeWhileOn: boolean;
+}
+
+/** Of a BMC that speaks Redfish. */
+export interface BmcQuirks extends HostQuirks {
   /** Takes connections and never answers. */
   silent: boolean;
   /** Every answer comes this much later, ms. */
@@ -15,18 +32,6 @@ export interface BmcQuirks {
   wrongPassword: boolean;
   /** The session dies with each request that used it (a BMC that restarts between two calls). */
   forgetsSessions: boolean;
-  /** Takes On, shows On, and the machine never started. */
-  saysOnStaysOff: boolean;
-  /** Takes every reset and does nothing. */
-  ignoresPower: boolean;
-  /** A change of power shows only after so many further reads of the system. */
-  powerLag: number;
-  /** Takes the boot override and shows none. */
-  acceptsAndForgetsBootOverride: boolean;
-  /** Never forgets an override asked for once: every boot follows it. */
-  bootOnceStays: boolean;
-  /** Refuses a boot change while the host is on, or in POST. */
-  refusesBootChangeWhileOn: boolean;
   /** The boot override is taken only in the settings resource (Nokia, iDRAC10). */
   bootInSettings: boolean;
   /** Has no BootSourceOverrideMode (HPE Gen9). */
@@ -43,8 +48,17 @@ export interface BmcQuirks {
   extendedInfoObject: boolean;
 }
 
+export const noHostQuirks: Readonly<HostQuirks> = {
+  saysOnStaysOff: false,
+  ignoresPower: false,
+  powerLag: 0,
+  acceptsAndForgetsBootOverride: false,
+  bootOnceStays: false,
+  refusesBootChangeWhileOn: false,
+};
 /** A BMC without faults. */
 export const noQuirks: Readonly<BmcQuirks> = {
+  ...noHostQuirks,
   silent: false,
   slowMs: 0,
   unavailable503: 0,
@@ -52,12 +66,6 @@ export const noQuirks: Readonly<BmcQuirks> = {
   noSessionService: false,
   wrongPassword: false,
   forgetsSessions: false,
-  saysOnStaysOff: false,
-  ignoresPower: false,
-  powerLag: 0,
-  acceptsAndForgetsBootOverride: false,
-  bootOnceStays: false,
-  refusesBootChangeWhileOn: false,
   bootInSettings: false,
   noBootMode: false,
   requiresIfMatch428: false,
