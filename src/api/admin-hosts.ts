@@ -1,20 +1,18 @@
 /** Hosts over the API: list, enrol, accept, power, hold, retry, reprovision, forget, and the timeline as a long poll. */
 import { z } from 'zod';
 import { acceptSchema, enrolSchema, holdSchema, powerSchema, reprovisionSchema } from '../control/rack.ts';
-import type { Asker, Rack } from '../control/rack.ts';
+import type { Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { limits } from '../limits.ts';
-import type { HttpReply, HttpRequest, Route } from '../world/world.ts';
+import type { HttpReply, HttpRequest } from '../world/world.ts';
 import { toHostJson, toTimelineRow } from './admin-json.ts';
-import { bodyOf, items, json, nothing, queryOf } from './json.ts';
+import { items, json, nothing } from './json.ts';
+import { adminRoute } from './route.ts';
+import type { AdminRoute, AdminRow, Asked } from './route.ts';
+import { hostJson, itemsOf, powerJson, timelineJson } from './types.ts';
 
 const hostOf = (request: HttpRequest): string => request.params['host'] ?? '';
-/** Who asks, for the timeline: a name that the client says of itself, not a proof. */
-export const askerOf = (request: HttpRequest): Asker => {
-  const said = request.headers['x-remuda-user'] ?? '';
-  return { by: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(said) ? said : 'operator' };
-};
 /** The host after a change, with what it does now. */
 export const changedHost = async (rack: Rack, { id }: Host, status = 200): Promise<HttpReply> =>
   json(status, toHostJson(await rack.host(id)));
@@ -41,8 +39,8 @@ const timelineQuery = z.strictObject({
 });
 
 /** Answers at once where there is something after the cursor, else when something of the rack changed or `waitMs` passed, perhaps with nothing. */
-const timeline = async (rack: Rack, request: HttpRequest): Promise<HttpReply> => {
-  const { after, most, waitMs } = queryOf(timelineQuery, request);
+const timeline = async (rack: Rack, { request, query }: Asked<undefined, z.output<typeof timelineQuery>>): Promise<HttpReply> => {
+  const { after, most, waitMs } = query;
   const read = (): ReturnType<Rack['timeline']> => rack.timeline(hostOf(request), { ...(after === undefined ? {} : { after }), most });
   const enough = new AbortController();
   // Listening begins before reading: what happens in between would otherwise be told only after `waitMs`.
@@ -61,64 +59,132 @@ const timeline = async (rack: Rack, request: HttpRequest): Promise<HttpReply> =>
   return json(200, { items: rows.map(toTimelineRow), next: rows.at(-1)?.seq ?? after ?? 0 });
 };
 
-const reprovision = async (rack: Rack, request: HttpRequest): Promise<HttpReply> => {
-  const wanted = bodyOf(reprovisionSchema, request);
+const reprovision = async (rack: Rack, { request, body, as }: Asked<z.output<typeof reprovisionSchema>, undefined>): Promise<HttpReply> => {
   const { host } = await rack.host(hostOf(request));
   if (host.claim === null)
     throw new RemudaError('state-conflict', `host ${host.name} is ${host.state} and no claim holds it: there is nothing to reprovision`);
-  return changedHost(rack, await rack.reprovision(host.claim.id, wanted, askerOf(request)));
+  return changedHost(rack, await rack.reprovision(host.claim.id, body, as));
 };
 
-type Act = (rack: Rack, request: HttpRequest) => Promise<HttpReply>;
-/** POST /v1/hosts/:host/<verb> */
-const acts: Readonly<Record<string, Act>> = {
-  accept: async (rack, request) => {
-    const body = bodyOf(acceptSchema, request);
-    refuseUserInUrl(body.bmc);
-    return changedHost(rack, await rack.accept(hostOf(request), body, askerOf(request)));
-  },
-  power: async (rack, request) => {
-    const { power } = bodyOf(powerSchema, request);
-    const { observed, settled, note } = await rack.power(hostOf(request), power, askerOf(request));
-    return json(200, { observed, settled, note: note ?? null });
-  },
-  hold: async (rack, request) => changedHost(rack, await rack.hold(hostOf(request), bodyOf(holdSchema, request).why, askerOf(request))),
-  unhold: async (rack, request) => {
-    bodyOf(noBody, request);
-    return changedHost(rack, await rack.unhold(hostOf(request), askerOf(request)));
-  },
-  retry: async (rack, request) => {
-    bodyOf(noBody, request);
-    return changedHost(rack, await rack.retry(hostOf(request), askerOf(request)));
-  },
-  reprovision,
-};
-
-export const hostRoutes = (rack: Rack): readonly Route[] => [
-  { method: 'GET', path: '/v1/hosts', handle: async () => items((await rack.hosts()).map(toHostJson)) },
-  {
-    method: 'POST',
-    path: '/v1/hosts',
-    handle: async (request) => {
-      const body = bodyOf(enrolSchema, request);
-      refuseUserInUrl(body.bmc);
-      return changedHost(rack, await rack.enrol(body, askerOf(request)), 201);
-    },
-  },
-  { method: 'GET', path: '/v1/hosts/:host', handle: async (request) => json(200, toHostJson(await rack.host(hostOf(request)))) },
-  {
-    method: 'DELETE',
-    path: '/v1/hosts/:host',
-    handle: async (request) => {
-      await rack.forget(hostOf(request), askerOf(request));
-      return nothing;
-    },
-  },
-  { method: 'GET', path: '/v1/hosts/:host/timeline', handle: (request) => timeline(rack, request) },
-  ...Object.entries(acts).map(([verb, act]): Route => ({
+const tag = 'hosts';
+/** A row of POST /v1/hosts/:host/<verb>. */
+const act = <B extends z.ZodType>(
+  verb: string,
+  row: Pick<AdminRow<B, z.ZodUndefined>, 'summary' | 'body' | 'handle' | 'bodyBytesMax'> & { readonly replies?: AdminRoute['replies'] },
+): AdminRoute =>
+  adminRoute<B>({
+    id: `${verb}Host`,
     method: 'POST',
     path: `/v1/hosts/:host/${verb}`,
-    ...(verb === 'reprovision' ? { bodyBytesMax: intentBytesMax } : {}),
-    handle: (request) => act(rack, request),
-  })),
+    role: 'operator',
+    tag,
+    replies: { 200: hostJson },
+    ...row,
+  });
+
+const readRoutes = (rack: Rack): readonly AdminRoute[] => [
+  adminRoute({
+    id: 'listHosts',
+    method: 'GET',
+    path: '/v1/hosts',
+    role: 'viewer',
+    summary: 'All hosts, by name',
+    tag,
+    replies: { 200: itemsOf(hostJson) },
+    handle: async () => items((await rack.hosts()).map(toHostJson)),
+  }),
+  adminRoute({
+    id: 'getHost',
+    method: 'GET',
+    path: '/v1/hosts/:host',
+    role: 'viewer',
+    summary: 'One host, by name or ID',
+    tag,
+    replies: { 200: hostJson },
+    handle: async ({ request }) => json(200, toHostJson(await rack.host(hostOf(request)))),
+  }),
+  adminRoute({
+    id: 'getTimeline',
+    method: 'GET',
+    path: '/v1/hosts/:host/timeline',
+    role: 'viewer',
+    summary: 'What happened to the host; with `waitMs` the answer waits for news after the cursor',
+    tag,
+    query: timelineQuery,
+    replies: { 200: timelineJson },
+    handle: (asked) => timeline(rack, asked),
+  }),
 ];
+
+const changeRoutes = (rack: Rack): readonly AdminRoute[] => [
+  adminRoute({
+    id: 'enrolHost',
+    method: 'POST',
+    path: '/v1/hosts',
+    role: 'operator',
+    summary: 'Enrol a server: it is accepted, inspected and becomes available',
+    tag,
+    body: enrolSchema,
+    replies: { 201: hostJson },
+    handle: async ({ body, as }) => {
+      refuseUserInUrl(body.bmc);
+      return changedHost(rack, await rack.enrol(body, as), 201);
+    },
+  }),
+  adminRoute({
+    id: 'forgetHost',
+    method: 'DELETE',
+    path: '/v1/hosts/:host',
+    role: 'operator',
+    summary: 'Forget a host that no claim holds, with its timeline',
+    tag,
+    replies: { 204: 'nothing' },
+    handle: async ({ request, as }) => {
+      await rack.forget(hostOf(request), as);
+      return nothing;
+    },
+  }),
+];
+
+const actRoutes = (rack: Rack): readonly AdminRoute[] => [
+  act('accept', {
+    summary: 'Accept a discovered host',
+    body: acceptSchema,
+    handle: async ({ request, body, as }) => {
+      refuseUserInUrl(body.bmc);
+      return changedHost(rack, await rack.accept(hostOf(request), body, as));
+    },
+  }),
+  act('power', {
+    summary: 'One command to the BMC, and what one reading showed afterwards',
+    body: powerSchema,
+    replies: { 200: powerJson },
+    handle: async ({ request, body, as }) => {
+      const { observed, settled, note } = await rack.power(hostOf(request), body.power, as);
+      return json(200, { observed, settled, note: note ?? null });
+    },
+  }),
+  act('hold', {
+    summary: 'Stop all steps of the host until it is let go',
+    body: holdSchema,
+    handle: async ({ request, body, as }) => changedHost(rack, await rack.hold(hostOf(request), body.why, as)),
+  }),
+  act('unhold', {
+    summary: 'Let a held host go on',
+    body: noBody,
+    handle: async ({ request, as }) => changedHost(rack, await rack.unhold(hostOf(request), as)),
+  }),
+  act('retry', {
+    summary: 'Try the failed step again',
+    body: noBody,
+    handle: async ({ request, as }) => changedHost(rack, await rack.retry(hostOf(request), as)),
+  }),
+  act('reprovision', {
+    summary: 'Put the next generation of the claim on the disk of this host',
+    bodyBytesMax: intentBytesMax,
+    body: reprovisionSchema,
+    handle: (asked) => reprovision(rack, asked),
+  }),
+];
+
+export const hostRoutes = (rack: Rack): readonly AdminRoute[] => [...readRoutes(rack), ...changeRoutes(rack), ...actRoutes(rack)];

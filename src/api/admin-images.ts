@@ -6,10 +6,12 @@ import type { Progress } from '../image/import.ts';
 import type { Manifest, PhoneHome } from '../image/manifest.ts';
 import type { ImageEntry } from '../image/store.ts';
 import type { VerifyReport } from '../image/verify.ts';
-import type { HttpReply, HttpRequest, Route } from '../world/world.ts';
+import type { HttpReply, HttpRequest } from '../world/world.ts';
 import { toImageDetail, toImageJson, toVerifyJson } from './admin-json.ts';
-import { bodyOf, items, json, nothing, workReply } from './json.ts';
-import { importSchema } from './types.ts';
+import { items, json, nothing, workReply } from './json.ts';
+import { adminRoute } from './route.ts';
+import type { AdminRoute, Asked } from './route.ts';
+import { imageDetailJson, imageJson, importSchema, itemsOf, workLineJson } from './types.ts';
 
 export interface ImportWish {
   readonly name: string;
@@ -33,8 +35,8 @@ export interface ImageDesk {
 
 const imageOf = (request: HttpRequest): string => request.params['image'] ?? '';
 
-const importImage = (images: ImageDesk, request: HttpRequest): Promise<HttpReply> => {
-  const { path, name, phoneHome, expectDigest } = bodyOf(importSchema, request);
+const importImage = (images: ImageDesk, { request, body }: Asked<z.output<typeof importSchema>, undefined>): Promise<HttpReply> => {
+  const { path, name, phoneHome, expectDigest } = body;
   const wish: ImportWish = {
     name,
     ...(phoneHome === undefined ? {} : { phoneHome }),
@@ -58,25 +60,65 @@ const remove = async (images: ImageDesk, rack: Rack, wanted: string): Promise<Ht
   return nothing;
 };
 
-export const imageRoutes = (images: ImageDesk, rack: Rack): readonly Route[] => [
-  { method: 'GET', path: '/v1/images', handle: async () => items((await images.list()).map(toImageJson)) },
-  { method: 'POST', path: '/v1/images', handle: async (request) => importImage(images, request) },
-  {
+const tag = 'images';
+const workLines = { media: 'application/x-ndjson', schema: workLineJson, what: 'Lines of progress, then one with the result or the error' };
+export const imageRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[] => [
+  adminRoute({
+    id: 'listImages',
+    method: 'GET',
+    path: '/v1/images',
+    role: 'viewer',
+    summary: 'All images, by name',
+    tag,
+    replies: { 200: itemsOf(imageJson) },
+    handle: async () => items((await images.list()).map(toImageJson)),
+  }),
+  adminRoute({
+    id: 'importImage',
+    method: 'POST',
+    path: '/v1/images',
+    role: 'operator',
+    summary: 'Import an image, with progress',
+    tag,
+    body: importSchema,
+    replies: { 200: workLines },
+    handle: async (asked) => importImage(images, asked),
+  }),
+  adminRoute({
+    id: 'getImage',
     method: 'GET',
     path: '/v1/images/:image',
-    handle: async (request) => {
+    role: 'viewer',
+    summary: 'One image, by name or digest',
+    tag,
+    replies: { 200: imageDetailJson },
+    handle: async ({ request }) => {
       const entry = await images.find(imageOf(request));
       return json(200, toImageDetail(entry, await images.manifest(entry.digest)));
     },
-  },
-  {
+  }),
+  adminRoute({
+    id: 'verifyImage',
     method: 'POST',
     path: '/v1/images/:image/verify',
-    handle: async (request) => {
-      bodyOf(z.strictObject({}), request);
+    role: 'operator',
+    summary: 'Read all of the image and compare, with progress',
+    tag,
+    body: z.strictObject({}),
+    replies: { 200: workLines },
+    handle: async ({ request }) => {
       const { digest } = await images.find(imageOf(request));
       return workReply(async (onProgress) => toVerifyJson(await images.verify(digest, onProgress)));
     },
-  },
-  { method: 'DELETE', path: '/v1/images/:image', handle: (request) => remove(images, rack, imageOf(request)) },
+  }),
+  adminRoute({
+    id: 'removeImage',
+    method: 'DELETE',
+    path: '/v1/images/:image',
+    role: 'operator',
+    summary: 'Remove a name, and with the last one the image',
+    tag,
+    replies: { 204: 'nothing' },
+    handle: ({ request }) => remove(images, rack, imageOf(request)),
+  }),
 ];

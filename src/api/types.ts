@@ -232,5 +232,7 @@ export const statusJson = z.object({
 });
 export type StatusJson = z.infer<typeof statusJson>;
 
+export const healthJson = z.object({ status: z.literal('ok') });
+
 /** A list as every path answers it. */
 export const itemsOf = <T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T> }> => z.object({ items: z.array(item) });

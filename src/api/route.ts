@@ -1,0 +1,84 @@
+/** A route of the admin API as data: who may ask, what is read, what is answered. Dispatch, authorisation, validation and OpenAPI all read this. */
+import type { z } from 'zod';
+import type { Asker } from '../control/rack.ts';
+import { RemudaError } from '../errors.ts';
+import type { HttpReply, HttpRequest, Method } from '../world/world.ts';
+import { bodyOf, queryOf } from './json.ts';
+
+/** What a caller may do; each may what those before it may. */
+export const roles = ['viewer', 'operator', 'admin'] as const;
+export type Role = (typeof roles)[number];
+export const mayAct = (has: Role, needs: Role): boolean => roles.indexOf(has) >= roles.indexOf(needs);
+
+/** Who asks, as the door judged it. */
+export interface Caller {
+  /** For timeline and audit: a token's name, or what the user of the socket says of itself. */
+  readonly name: string;
+  readonly role: Role;
+}
+/** A request that was judged and read. */
+export interface Asked<B, Q> {
+  readonly request: HttpRequest;
+  readonly caller: Caller;
+  /** For the rack: the caller's name, and the version that `If-Match` asks for. */
+  readonly as: Asker;
+  /** As the row's schema reads it; undefined where the row has none. */
+  readonly body: B;
+  readonly query: Q;
+}
+
+/** What a status carries: a JSON document of this schema, nothing, or a stream of another media type. */
+export type ReplyShape = z.ZodType | 'nothing' | { readonly media: string; readonly schema?: z.ZodType; readonly what: string };
+
+interface RowFacts {
+  /** `listHosts`: the operationId, unique. */
+  readonly id: string;
+  readonly method: Method;
+  readonly path: string;
+  /** `anyone`: also without a token (health). */
+  readonly role: Role | 'anyone';
+  /** One line for the description of the API. */
+  readonly summary: string;
+  readonly tag: string;
+  /** What each success answers, by status. Refusals are the same everywhere: problem+json. */
+  readonly replies: Readonly<Record<number, ReplyShape>>;
+  readonly bodyBytesMax?: number;
+}
+export interface AdminRow<B extends z.ZodType, Q extends z.ZodType> extends RowFacts {
+  readonly body?: B;
+  readonly query?: Q;
+  readonly handle: (asked: Asked<z.output<B>, z.output<Q>>) => Promise<HttpReply>;
+}
+/** A row whose handler reads its own body and query. */
+export interface AdminRoute extends RowFacts {
+  readonly body?: z.ZodType;
+  readonly query?: z.ZodType;
+  readonly handle: (request: HttpRequest, caller: Caller) => Promise<HttpReply>;
+}
+
+/** The entity tag of a host, and of what is shown of it: its version (RFC 9110 §8.8.3). */
+export const tagOf = (version: number): string => `"${version}"`;
+const asker = ({ headers }: HttpRequest, { name: by }: Caller): Asker => {
+  const wanted = headers['if-match'];
+  if (wanted === undefined || wanted.trim() === '*') return { by };
+  const [, version] = /^\s*"(\d{1,15})"\s*$/.exec(wanted) ?? [];
+  // A tag that we never gave fits nothing (RFC 9110 §13.1.1).
+  if (version === undefined)
+    throw new RemudaError(
+      'precondition-failed',
+      'If-Match carries no tag of this API: send the ETag of the host as you last read it, like "12"',
+    );
+  return { by, ifVersion: Number(version) };
+};
+
+/** A row of the table: body and query are checked by their schemas before `handle` sees them (`bad-request`). */
+export const adminRoute = <B extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined>(
+  row: AdminRow<B, Q>,
+): AdminRoute => ({
+  ...row,
+  handle: async (request, caller) => {
+    const query = (row.query === undefined ? undefined : queryOf(row.query, request)) as z.output<Q>;
+    const body = (row.body === undefined ? undefined : bodyOf(row.body, request)) as z.output<B>;
+    return row.handle({ request, caller, as: asker(request, caller), body, query });
+  },
+});
