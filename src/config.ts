@@ -49,6 +49,10 @@ const overrides = z.record(z.string(), z.number().int().nonnegative()).superRefi
 export const configSchema = z.strictObject({
   /** Database, images. */
   data: z.string().startsWith('/').default('/var/lib/remuda'),
+  /** A file with the key that seals the secrets in the database (64 hex digits); without it `key` in the data folder, made at the first start. */
+  keyFile: z.string().startsWith('/').exactOptional(),
+  /** Earlier keys: what they sealed is opened and sealed anew at the start. */
+  oldKeyFiles: z.array(z.string().startsWith('/')).max(8).default([]),
   /** The API's Unix socket. */
   socket: z.string().startsWith('/').default('/run/remuda/remuda.sock'),
   /** The API on loopback as well; off when absent. */

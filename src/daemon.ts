@@ -20,6 +20,7 @@ import type { Limits } from './limits.ts';
 import type { Host, HostBmc } from './host/host.ts';
 import { openImageStore } from './image/store.ts';
 import type { ImageStore } from './image/store.ts';
+import { sealerFor } from './store/key.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { startTftp } from './tftp/server.ts';
@@ -196,7 +197,8 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   await world.files.makeFolder(config.data, 0o700);
   const bootFiles = await readBootFiles(world, config.boot.agent);
   const programs = await readPrograms(world, config.boot.firmware);
-  const store = await openSqliteStore(`${config.data}/remuda.db`, limits, died);
+  const sealer = await sealerFor(world, config);
+  const store = await openSqliteStore(`${config.data}/remuda.db`, limits, { sealer, died });
   const newId = idMaker(world);
   const secret = Buffer.from(await store.setting('secret', () => Buffer.from(world.random.bytes(32)).toString('hex')), 'hex');
   const made = await world.http.selfSigned('remuda');

@@ -5,8 +5,16 @@ import type { Host, JournalEntry } from '../host/host.ts';
 import { boundJournal, insertJournal } from './journal.ts';
 import { hostRow } from './rows.ts';
 import type { Schema } from './schema.ts';
+import type { Sealer } from './seal.ts';
 
 type Open = Transaction<Schema>;
+/** A change of one host in the caller's transaction. */
+export interface Write {
+  readonly open: Open;
+  readonly sealer: Sealer;
+  /** Bounds the host's journal. */
+  readonly most: number;
+}
 
 const checkJournal = (host: Host, journal: readonly JournalEntry[]): void => {
   const stray = journal.find(({ hostId }) => hostId !== host.id);
@@ -97,8 +105,8 @@ const seen = async (open: Open, id: string, version: number): Promise<{ readonly
   return row;
 };
 
-/** See Store.create. `most` bounds the host's journal. */
-export const createHost = async (open: Open, host: Host, journal: readonly JournalEntry[], most: number): Promise<Host> => {
+/** See Store.create. */
+export const createHost = async ({ open, sealer, most }: Write, host: Host, journal: readonly JournalEntry[]): Promise<Host> => {
   checkJournal(host, journal);
   const same = await open.selectFrom('hosts').select(['id', 'name']).where('id', '=', host.id).executeTakeFirst();
   if (same !== undefined) refuseTaken(host, `the ID ${host.id}`, same);
@@ -106,7 +114,7 @@ export const createHost = async (open: Open, host: Host, journal: readonly Journ
   const created = { ...host, version: 1 };
   await open
     .insertInto('hosts')
-    .values({ ...hostRow(created), journal_rows: Math.min(journal.length, most) })
+    .values({ ...hostRow(created, sealer), journal_rows: Math.min(journal.length, most) })
     .execute();
   await keepMacs(open, created);
   await keepClaim(open, created, journal);
@@ -115,8 +123,8 @@ export const createHost = async (open: Open, host: Host, journal: readonly Journ
   return created;
 };
 
-/** See Store.save. `most` bounds the host's journal. */
-export const saveHost = async (open: Open, host: Host, journal: readonly JournalEntry[], most: number): Promise<Host> => {
+/** See Store.save. */
+export const saveHost = async ({ open, sealer, most }: Write, host: Host, journal: readonly JournalEntry[]): Promise<Host> => {
   checkJournal(host, journal);
   const before = await seen(open, host.id, host.version);
   if (before.name !== host.name) await checkName(open, host);
@@ -127,7 +135,7 @@ export const saveHost = async (open: Open, host: Host, journal: readonly Journal
   const saved = { ...host, version: host.version + 1 };
   await open
     .updateTable('hosts')
-    .set({ ...hostRow(saved), journal_rows: journalRows })
+    .set({ ...hostRow(saved, sealer), journal_rows: journalRows })
     .where('id', '=', host.id)
     .execute();
   return saved;

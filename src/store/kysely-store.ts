@@ -7,10 +7,13 @@ import { ipv4Number } from '../wire/address.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import type { Lease } from '../wire/words.ts';
 import { createHost, forgetHost, saveHost } from './hosts.ts';
+import type { Write } from './hosts.ts';
 import { observe, pieces, timeline } from './journal.ts';
 import { Queue } from './queue.ts';
 import { claimOf, hostOf, leaseOf, leaseRow } from './rows.ts';
 import type { Schema } from './schema.ts';
+import { settingPlace } from './seal.ts';
+import type { Sealer } from './seal.ts';
 import type { ClaimRow, JournalRow, Store } from './store.ts';
 
 export interface Opened {
@@ -19,6 +22,7 @@ export interface Opened {
   /** Where the database is, for errors. */
   readonly place: string;
   readonly limits: Pick<Limits, 'timelineEntriesPerHost'>;
+  readonly sealer: Sealer;
   /** What a failure of this database means. */
   readonly explain: (error: unknown) => RemudaError;
   /** The process died (in simulation): what is under way never settles, as after a real death. */
@@ -40,19 +44,21 @@ export class KyselyStore implements Store {
   }
 
   hosts(): Promise<readonly Host[]> {
-    return this.#read(async (db) => (await db.selectFrom('hosts').selectAll().execute()).map(hostOf).toSorted(byName));
+    return this.#read(async (db) =>
+      (await db.selectFrom('hosts').selectAll().execute()).map((row) => hostOf(row, this.#opened.sealer)).toSorted(byName),
+    );
   }
   host(id: string): Promise<Host | undefined> {
     return this.#read(async (db) => {
       const row = await db.selectFrom('hosts').selectAll().where('id', '=', id).executeTakeFirst();
-      return row === undefined ? undefined : hostOf(row);
+      return row === undefined ? undefined : hostOf(row, this.#opened.sealer);
     });
   }
   create(host: Host, journal: readonly JournalEntry[]): Promise<Host> {
-    return this.#change((open) => createHost(open, host, journal, this.#opened.limits.timelineEntriesPerHost));
+    return this.#change((open) => createHost(this.#write(open), host, journal));
   }
   save(host: Host, journal: readonly JournalEntry[]): Promise<Host> {
-    return this.#change((open) => saveHost(open, host, journal, this.#opened.limits.timelineEntriesPerHost));
+    return this.#change((open) => saveHost(this.#write(open), host, journal));
   }
   forget(id: string, version: number): Promise<void> {
     return this.#change((open) => forgetHost(open, id, version));
@@ -105,9 +111,13 @@ export class KyselyStore implements Store {
   setting(name: string, make: () => string): Promise<string> {
     return this.#change(async (open) => {
       const row = await open.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst();
-      if (row !== undefined) return row.value;
+      const { sealer } = this.#opened;
+      if (row !== undefined) return sealer.open(row.value, settingPlace(name));
       const value = make();
-      await open.insertInto('settings').values({ name, value }).execute();
+      await open
+        .insertInto('settings')
+        .values({ name, value: sealer.seal(value, settingPlace(name)) })
+        .execute();
       return value;
     });
   }
@@ -118,6 +128,9 @@ export class KyselyStore implements Store {
     return this.#closed;
   }
 
+  #write(open: Transaction<Schema>): Write {
+    return { open, sealer: this.#opened.sealer, most: this.#opened.limits.timelineEntriesPerHost };
+  }
   #change<T>(job: (open: Transaction<Schema>) => Promise<T>): Promise<T> {
     return this.#read((db) => db.transaction().execute(job));
   }

@@ -6,6 +6,8 @@ import type { Host, JournalEntry } from '../host/host.ts';
 import { parseMac } from '../wire/address.ts';
 import type { Lease } from '../wire/words.ts';
 import type { Schema } from './schema.ts';
+import { changeSecrets } from './seal.ts';
+import type { Sealer } from './seal.ts';
 import type { ClaimRow, JournalRow } from './store.ts';
 
 type HostRow = Pick<Selectable<Schema['hosts']>, 'id' | 'name' | 'state' | 'version' | 'record'>;
@@ -50,8 +52,9 @@ const brokenField = (record: unknown, row: HostRow): string | undefined =>
 const isHost = (record: unknown, row: HostRow): record is Host => brokenField(record, row) === undefined;
 
 /** The host as it was saved. A broken record throws `internal` and names the host: guessing at it could cost a disk. */
-export const hostOf = (row: HostRow): Host => {
-  const record = parse(row.record);
+export const hostOf = (row: HostRow, sealer: Sealer): Host => {
+  const stored = parse(row.record);
+  const record = isFields(stored) ? changeSecrets(stored, (word, place) => sealer.open(word, place)) : stored;
   if (isHost(record, row)) return { ...record, version: row.version };
   const field = brokenField(record, row);
   throw new RemudaError(
@@ -62,13 +65,26 @@ export const hostOf = (row: HostRow): Host => {
     },
   );
 };
-export const hostRow = (host: Host): HostRow => ({
+/** As it is stored: its secrets sealed. */
+export const hostRow = (host: Host, sealer: Sealer): HostRow => ({
   id: host.id,
   name: host.name,
   state: host.state,
   version: host.version,
-  record: JSON.stringify(host),
+  record: JSON.stringify(changeSecrets({ ...host }, (word, place) => sealer.seal(word, place))),
 });
+/** The row's record with every secret sealed under today's key; undefined where it is so already. */
+export const resealed = (row: Pick<HostRow, 'record'>, sealer: Sealer): string | undefined => {
+  const stored = parse(row.record);
+  if (!isFields(stored)) return undefined;
+  let changed = false;
+  const record = changeSecrets(stored, (word, place) => {
+    if (sealer.isCurrent(word)) return word;
+    changed = true;
+    return sealer.seal(sealer.open(word, place), place);
+  });
+  return changed ? JSON.stringify(record) : undefined;
+};
 
 export const claimOf = (row: Selectable<Schema['claims']>): ClaimRow => ({
   id: row.id,

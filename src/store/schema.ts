@@ -3,6 +3,9 @@ import { sql } from 'kysely';
 import type { ColumnDefinitionBuilder, Generated, Kysely } from 'kysely';
 import { RemudaError } from '../errors.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
+import { resealed } from './rows.ts';
+import { settingPlace } from './seal.ts';
+import type { Sealer } from './seal.ts';
 
 /** Times are ms since 1970; `record` and `data` are JSON as text; `journal_rows` counts the host's rows in `journal`. */
 export interface Schema {
@@ -169,6 +172,29 @@ const migrations: readonly Migration[] = [
   { name: 'serial numbers and profiles', up: addProfiles },
   { name: 'tokens, audit log', up: createTokensAndAudit },
 ];
+
+/** Rewrites what is not sealed under today's key: the secrets of an older database, or those under a key that was changed. Returns how many rows. */
+export const reseal = (db: Kysely<Schema>, sealer: Sealer): Promise<number> =>
+  db.transaction().execute(async (open) => {
+    let changed = 0;
+    for (const row of await open.selectFrom('hosts').select(['id', 'record']).execute()) {
+      const record = resealed(row, sealer);
+      if (record === undefined) continue;
+      await open.updateTable('hosts').set({ record }).where('id', '=', row.id).execute();
+      changed += 1;
+    }
+    for (const { name, value } of await open.selectFrom('settings').selectAll().execute()) {
+      if (sealer.isCurrent(value)) continue;
+      const place = settingPlace(name);
+      await open
+        .updateTable('settings')
+        .set({ value: sealer.seal(sealer.open(value, place), place) })
+        .where('name', '=', name)
+        .execute();
+      changed += 1;
+    }
+    return changed;
+  });
 
 /** The version of the schema that this program writes. */
 export const schemaVersion = migrations.length;

@@ -5,8 +5,9 @@ import type { DatabaseConnection, Driver } from 'kysely';
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { KyselyStore, dead } from './kysely-store.ts';
-import { migrate } from './schema.ts';
+import { migrate, reseal } from './schema.ts';
 import type { Schema, Spelling } from './schema.ts';
+import type { Sealer } from './seal.ts';
 import type { Store } from './store.ts';
 
 export type SqliteLimits = Pick<Limits, 'timelineEntriesPerHost' | 'storeBusyMs' | 'storeBytesMax'>;
@@ -103,17 +104,22 @@ const prepare = (database: Database.Database, bytesMax: number): void => {
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
+  database.pragma('secure_delete = ON');
   const pageBytes = Number(database.pragma('page_size', { simple: true }));
   database.pragma(`max_page_count = ${Math.floor(bytesMax / pageBytes)}`);
 };
 
+export interface SqliteOptions {
+  readonly sealer: Sealer;
+  /** The death of the process, for simulations that go on in the same one. */
+  readonly died?: AbortSignal | undefined;
+}
 /**
  * Opens, or makes, the database at `path` (`:memory:` for one that nobody keeps) and brings its schema up to date.
- * When `died` ends, the handle is closed at once in the middle of whatever it does, and no promise of the store settles any more:
- * the death of the process, for simulations that go on in the same one.
- * Throws `conflict` where another daemon has it open, `bad-config` where it is newer, broken or out of reach, `disk-full`.
+ * When `died` ends, the handle is closed at once in the middle of whatever it does, and no promise of the store settles any more.
+ * Throws `conflict` where another daemon has it open, `bad-config` where it is newer, broken, out of reach or sealed under another key, `disk-full`.
  */
-export const openSqliteStore = async (path: string, limits: SqliteLimits, died?: AbortSignal): Promise<Store> => {
+export const openSqliteStore = async (path: string, limits: SqliteLimits, { sealer, died }: SqliteOptions): Promise<Store> => {
   let database: Database.Database | undefined;
   try {
     died?.throwIfAborted();
@@ -123,7 +129,9 @@ export const openSqliteStore = async (path: string, limits: SqliteLimits, died?:
     died?.addEventListener('abort', () => handle.close(), { once: true });
     const db = new Kysely<Schema>({ dialect: new Dialect(handle) });
     await migrate(db, spelling, path);
-    return new KyselyStore({ db, place: path, limits, explain: (error) => explain(path, error), died });
+    // What was in clear leaves the file too: freed pages are zeroed, and the WAL that still holds them is emptied.
+    if ((await reseal(db, sealer)) > 0) handle.pragma('wal_checkpoint(TRUNCATE)');
+    return new KyselyStore({ db, place: path, limits, sealer, explain: (error) => explain(path, error), died });
   } catch (error) {
     database?.close();
     if (died?.aborted === true) return dead();

@@ -10,6 +10,7 @@ import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { parseMac } from '../../src/wire/address.ts';
 import type { Clock, Log } from '../../src/world/world.ts';
+import { testSealer } from '../store/sealer.ts';
 
 const mac = parseMac('52:54:00:00:00:01');
 const otherMac = parseMac('52:54:00:00:00:02');
@@ -19,7 +20,7 @@ const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () 
 const keeperOf = (store: Store): Keeper => new Keeper({ store, clock, log: quiet, presence: new PresenceBook(clock) });
 const spec = { id: 'h1', name: 'one', state: 'enrolled' as const, macs: [mac] };
 const opened = async (): Promise<{ store: Store; keeper: Keeper }> => {
-  const store = await openSqliteStore(':memory:', limits);
+  const store = await openSqliteStore(':memory:', limits, { sealer: testSealer });
   const keeper = keeperOf(store);
   await keeper.create(newHost(spec, 0), 'enrolled by a test');
   return { store, keeper };

@@ -2,10 +2,11 @@
 import { reasonOf } from '../../src/errors.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { claimOf, complianceLimits, entry } from '../compliance/store.ts';
+import { testSealer } from './sealer.ts';
 
 const savesMost = 50_000;
 try {
-  const store = await openSqliteStore(process.argv[2] ?? '', complianceLimits);
+  const store = await openSqliteStore(process.argv[2] ?? '', complianceLimits, { sealer: testSealer });
   let host = await store.host('h1');
   for (let save = 0; save < savesMost && host !== undefined; save += 1) {
     const version = host.version + 1;

@@ -12,6 +12,7 @@ import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { claimOf, complianceLimits, entry, hostNumber, mac, refused, storeCompliance } from '../compliance/store.ts';
 import type { StoreUnderTest } from '../compliance/store.ts';
+import { testSealer } from './sealer.ts';
 
 const inFolder = async (run: (path: string) => Promise<void>): Promise<void> => {
   const folder = await mkdtemp(join(tmpdir(), 'store-'));
@@ -24,7 +25,7 @@ const inFolder = async (run: (path: string) => Promise<void>): Promise<void> => 
 /** A process that can die: its handle is closed in the middle of whatever it does. */
 const living = async (path: string): Promise<{ readonly store: Store; readonly die: () => void }> => {
   const life = new AbortController();
-  return { store: await openSqliteStore(path, complianceLimits, life.signal), die: () => life.abort() };
+  return { store: await openSqliteStore(path, complianceLimits, { sealer: testSealer, died: life.signal }), die: () => life.abort() };
 };
 
 const underTest = async (): Promise<StoreUnderTest> => {
@@ -80,14 +81,14 @@ test('a death before or while the store opens leaves a file that the next one op
       const life = new AbortController();
       if (steps < 0) life.abort();
       let heard = 'nothing';
-      openSqliteStore(path, complianceLimits, life.signal).then(
+      openSqliteStore(path, complianceLimits, { sealer: testSealer, died: life.signal }).then(
         () => (heard = 'opened'),
         () => (heard = 'refused'),
       );
       for (let step = 0; step < steps; step += 1) await Promise.resolve();
       life.abort();
       sizes.add((await stat(path).catch(() => undefined))?.size ?? -1);
-      const store = await openSqliteStore(path, complianceLimits);
+      const store = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
       assert.notEqual(heard, 'refused');
       assert.equal((await store.create(hostNumber(1), [])).version, 1);
       await store.close();
@@ -124,7 +125,7 @@ const child = (
 
 test('what a process reported as saved is there after SIGKILL, five times in a row', { timeout: 120_000 }, async () => {
   await inFolder(async (path) => {
-    const first = await openSqliteStore(path, complianceLimits);
+    const first = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
     await first.create(hostNumber(1), []);
     await first.close();
     for (const count of fc.sample(fc.integer({ min: 1, max: 150 }), 5)) {
@@ -132,7 +133,7 @@ test('what a process reported as saved is there after SIGKILL, five times in a r
       await saver.until(count);
       saver.kill();
       await saver.ended;
-      const store = await openSqliteStore(path, complianceLimits);
+      const store = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
       const reported = Number(saver.lines.at(-1));
       const host = await store.host('h1');
       assert(host !== undefined && Number.isInteger(reported));
@@ -158,14 +159,14 @@ test(
   { timeout: 60_000 },
   async () => {
     await inFolder(async (path) => {
-      const store = await openSqliteStore(path, complianceLimits);
-      await refused('conflict', openSqliteStore(path, complianceLimits), /open in another process/);
+      const store = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
+      await refused('conflict', openSqliteStore(path, complianceLimits, { sealer: testSealer }), /open in another process/);
       const other = child(path);
       await other.ended;
       assert.match(other.lines.join(), /^refused: .*one daemon serves one database/);
       await store.create(hostNumber(1), []);
       await store.close();
-      const next = await openSqliteStore(path, complianceLimits);
+      const next = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
       assert.equal((await next.hosts()).length, 1);
       await next.close();
     });
@@ -175,7 +176,7 @@ test(
 test('the database and its log are readable by their owner alone, and the umask is as before', async () => {
   await inFolder(async (path) => {
     const before = process.umask();
-    const store = await openSqliteStore(path, complianceLimits);
+    const store = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
     await store.create(hostNumber(1), []);
     for (const file of [path, `${path}-wal`]) assert.equal((await stat(file)).mode & 0o777, 0o600, file);
     assert.equal(process.umask(), before);
@@ -185,7 +186,11 @@ test('the database and its log are readable by their owner alone, and the umask 
 
 test('disk-full keeps what was there, changes nothing, and ends when there is room', async () => {
   await inFolder(async (path) => {
-    const store = await openSqliteStore(path, { ...complianceLimits, timelineEntriesPerHost: 100_000, storeBytesMax: 512 * 1024 });
+    const store = await openSqliteStore(
+      path,
+      { ...complianceLimits, timelineEntriesPerHost: 100_000, storeBytesMax: 512 * 1024 },
+      { sealer: testSealer },
+    );
     const host = await store.create(hostNumber(1), []);
     await store.create(hostNumber(2), []);
     const batch = Array.from({ length: 10 }, () => entry('h2', 'x'.repeat(2_000), 'packet'));
@@ -228,15 +233,19 @@ const raw = <T>(path: string, run: (database: Database.Database) => T): T => {
 
 test('a database of a newer program is refused with a sentence and left alone', async () => {
   await inFolder(async (path) => {
-    await (await openSqliteStore(path, complianceLimits)).close();
+    await (await openSqliteStore(path, complianceLimits, { sealer: testSealer })).close();
     raw(path, (database) => database.exec("insert into schema_migrations (version, name) values (99, 'from the future')"));
-    await refused('bad-config', openSqliteStore(path, complianceLimits), /newer Remuda \(schema version 99; this one knows \d+\)/);
+    await refused(
+      'bad-config',
+      openSqliteStore(path, complianceLimits, { sealer: testSealer }),
+      /newer Remuda \(schema version 99; this one knows \d+\)/,
+    );
     assert.deepEqual(
       raw(path, (database) => database.pragma('integrity_check', { simple: true })),
       'ok',
     );
     raw(path, (database) => database.exec('delete from schema_migrations where version = 99'));
-    await (await openSqliteStore(path, complianceLimits)).close();
+    await (await openSqliteStore(path, complianceLimits, { sealer: testSealer })).close();
   });
 });
 
@@ -257,11 +266,11 @@ test('a broken record names its host', async () => {
   ];
   await inFolder(async (path) => {
     for (const [record, words] of spoiled) {
-      const store = await openSqliteStore(path, complianceLimits);
+      const store = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
       if ((await store.claims()).length === 0) await store.create({ ...hostNumber(1), claim: claimOf('c1') }, []);
       await store.close();
       raw(path, (database) => database.prepare('update hosts set record = ?').run(record));
-      const again = await openSqliteStore(path, complianceLimits);
+      const again = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
       await refused('internal', again.host('h1'), words);
       await refused('internal', again.hosts(), words);
       await again.close();
@@ -271,7 +280,7 @@ test('a broken record names its host', async () => {
 
 test('no host holds two claims, even where the code went wrong', async () => {
   await inFolder(async (path) => {
-    await (await openSqliteStore(path, complianceLimits)).close();
+    await (await openSqliteStore(path, complianceLimits, { sealer: testSealer })).close();
     raw(path, (database) => {
       const insert = database.prepare("insert into claims (id, host_id, owner, created_at, released_at) values (?, 'h1', 'a', 1, ?)");
       insert.run('c1', 5);
@@ -283,7 +292,7 @@ test('no host holds two claims, even where the code went wrong', async () => {
 
 test('the file is in WAL mode, and a MAC without its host is refused', async () => {
   await inFolder(async (path) => {
-    const store = await openSqliteStore(path, complianceLimits);
+    const store = await openSqliteStore(path, complianceLimits, { sealer: testSealer });
     await store.create(hostNumber(1), [entry('h1', 'a')]);
     await store.close();
     raw(path, (database) => {
@@ -296,18 +305,22 @@ test('the file is in WAL mode, and a MAC without its host is refused', async () 
 
 test('a path that cannot be a database is refused with a sentence', async () => {
   await inFolder(async (path) => {
-    await refused('bad-config', openSqliteStore(join(path, 'nowhere', 'x.db'), complianceLimits), /cannot be opened/);
+    await refused(
+      'bad-config',
+      openSqliteStore(join(path, 'nowhere', 'x.db'), complianceLimits, { sealer: testSealer }),
+      /cannot be opened/,
+    );
     await writeFile(path, 'This is a text file, and long enough to be looked at by anybody who hopes for a database.'.repeat(20));
-    await refused('bad-config', openSqliteStore(path, complianceLimits), /not a sound SQLite database/);
+    await refused('bad-config', openSqliteStore(path, complianceLimits, { sealer: testSealer }), /not a sound SQLite database/);
   });
 });
 
 test('a store in memory serves and is gone', async () => {
-  const store = await openSqliteStore(':memory:', complianceLimits);
+  const store = await openSqliteStore(':memory:', complianceLimits, { sealer: testSealer });
   await store.create(hostNumber(1), []);
   assert.equal((await store.hosts()).length, 1);
   await store.close();
-  const next = await openSqliteStore(':memory:', complianceLimits);
+  const next = await openSqliteStore(':memory:', complianceLimits, { sealer: testSealer });
   assert.deepEqual(await next.hosts(), []);
   await next.close();
 });
