@@ -32,12 +32,12 @@ test('a bond of two ports with a VLAN on it, letter by letter', () => {
 ethernets:
   port0:
     match:
-      macaddress: "52:54:00:aa:00:01"
+      macaddress: 52:54:00:aa:00:01
     set-name: port0
     dhcp4: false
   port1:
     match:
-      macaddress: "52:54:00:aa:00:02"
+      macaddress: 52:54:00:aa:00:02
     set-name: port1
     dhcp4: false
   enp9s0:
