@@ -91,9 +91,13 @@ isc-dhcp-client a foreign DHCP client
 udhcpc          a foreign DHCP client
 tftp-hpa        a foreign TFTP client
 curl            a foreign HTTP client
-python3         foreign Redfish clients
-python3-venv    foreign Redfish clients
-python3-pip     foreign Redfish clients
+python3         foreign Redfish and IPMI clients
+python3-venv    foreign Redfish and IPMI clients
+python3-pip     foreign Redfish and IPMI clients
+ipmitool        a foreign IPMI client
+freeipmi-tools  foreign IPMI clients
+openipmi        a foreign IPMI BMC
+isc-dhcp-relay  a foreign DHCP relay
 mount           small disks for tests
 END
     fetch) cat <<'END' ;;
@@ -151,17 +155,17 @@ programs_of() {
     node) ;;
     unit) echo ip unshare mount ;;
     lab) echo qemu-system-x86_64 ip busybox depmod cpio zstd mcopy mkfs.vfat sfdisk grub-mkimage ;;
-    test) echo dhclient udhcpc tftp curl python3 ;;
+    test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay ;;
     fetch) echo curl unzip ;;
   esac
 }
 recipe() {
   if command -v dnf >/dev/null; then
-    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip"
+    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI-lanserv dhcp-relay"
   elif command -v pacman >/dev/null; then
-    echo "pacman -S qemu-system-x86 edk2-ovmf iproute2 busybox kmod cpio zstd mtools dosfstools util-linux grub dhclient udhcp tftp-hpa curl unzip python-pip"
+    echo "pacman -S qemu-system-x86 edk2-ovmf iproute2 busybox kmod cpio zstd mtools dosfstools util-linux grub dhclient udhcp tftp-hpa curl unzip python-pip ipmitool freeipmi openipmi dhcp"
   elif command -v zypper >/dev/null; then
-    echo "zypper install qemu-x86 qemu-ovmf-x86_64 qemu-ipxe iproute2 busybox-static kmod cpio zstd mtools dosfstools util-linux grub2 grub2-i386-pc grub2-x86_64-efi dhcp-client udhcp tftp curl unzip python3-pip"
+    echo "zypper install qemu-x86 qemu-ovmf-x86_64 qemu-ipxe iproute2 busybox-static kmod cpio zstd mtools dosfstools util-linux grub2 grub2-i386-pc grub2-x86_64-efi dhcp-client udhcp tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI dhcp-relay"
   else
     echo "(no recipe for this distribution)"
   fi

@@ -1,4 +1,4 @@
-/** The foreign judges of Redfish, from PyPI, in a Python environment of their own that is made once and kept. */
+/** The foreign judges of Redfish and IPMI, from PyPI, in a Python environment of their own that is made once and kept. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const requirements = ['redfishtool==1.1.8', 'sushy==5.14.0', 'sushy-tools==2.2.0', 'redfish-protocol-validator==1.3.2'];
+const requirements = ['redfishtool==1.1.8', 'sushy==5.14.0', 'sushy-tools==2.2.0', 'redfish-protocol-validator==1.3.2', 'pyghmi==1.6.19'];
 const installMs = 300_000;
 
 /** The folder of its programs. */
