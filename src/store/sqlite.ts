@@ -129,8 +129,14 @@ export const openSqliteStore = async (path: string, limits: SqliteLimits, { seal
     died?.addEventListener('abort', () => handle.close(), { once: true });
     const db = new Kysely<Schema>({ dialect: new Dialect(handle) });
     await migrate(db, spelling, path);
-    // What was in clear leaves the file too: freed pages are zeroed, and the WAL that still holds them is emptied.
-    if ((await reseal(db, sealer)) > 0) handle.pragma('wal_checkpoint(TRUNCATE)');
+    // What was in clear leaves the files too: pages moved by earlier writes may still hold it, so all are written anew, and the WAL is emptied.
+    // The mark is set last, so that a death on the way is made good at the next start.
+    await reseal(db, sealer);
+    if (handle.pragma('user_version', { simple: true }) === 0) {
+      handle.exec('VACUUM');
+      handle.pragma('user_version = 1');
+      handle.pragma('wal_checkpoint(TRUNCATE)');
+    }
     return new KyselyStore({ db, place: path, limits, sealer, explain: (error) => explain(path, error), died });
   } catch (error) {
     database?.close();
