@@ -6,8 +6,10 @@ import { RemudaError, reasonOf } from '../errors.ts';
 import type { Http, HttpCall, Method } from '../world/world.ts';
 import { CommandFailure, exits, nextFor } from './failure.ts';
 
-/** Where the daemon is. */
-export type Where = { readonly socket: string } | { readonly url: string };
+/** Where the daemon is, and over the network what is trusted there: a certificate by its SHA-256, or authorities by their PEM. */
+export type Where =
+  | { readonly socket: string }
+  | { readonly url: string; readonly token?: string; readonly fingerprint?: string; readonly ca?: string };
 export const whereText = (where: Where): string => ('socket' in where ? where.socket : where.url);
 
 /** The document as it came, for `--json`, and as the schema reads it. */
@@ -28,18 +30,49 @@ const notOurs = (where: Where, what: string, cause?: unknown): CommandFailure =>
     cause,
   });
 const refusal = (problem: ProblemJson): CommandFailure =>
-  new CommandFailure(exits.failed, problem.detail, { next: nextFor(problem.code), code: problem.code });
+  new CommandFailure(problem.status === 401 || problem.status === 403 ? exits.denied : exits.failed, problem.detail, {
+    next: nextFor(problem.code),
+    code: problem.code,
+  });
 
 const unreachable = (where: Where, error: RemudaError): CommandFailure => {
   const cause: unknown = error.cause;
   const errno = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  const reason = error.message.slice(error.message.lastIndexOf(': ') + 1).trim();
+  const reason = tail(error);
   const next =
     errno === 'EACCES'
       ? 'run it as a user or group that may open the socket (its owner is the daemon\u2019s user)'
-      : 'start the daemon (remuda serve), or say where it runs: --socket PATH or REMUDA_SOCKET (npm run lab prints it), --url URL';
+      : 'url' in where
+        ? 'check the URL, and that the daemon listens there: remuda doctor, on its own machine'
+        : 'start the daemon (remuda serve), or say where it runs: --socket PATH or REMUDA_SOCKET (npm run lab prints it), --url URL, remuda login URL';
   return new CommandFailure(exits.unreachable, `no daemon at ${whereText(where)}: ${reason}`, { next, cause: error });
 };
+
+/** It is there, but it is not (or not known to be) the daemon that was meant; nothing was said to it. */
+const untrusted = (where: Where, error: RemudaError): CommandFailure => {
+  const at = whereText(where);
+  const { seen, expected } = error.values;
+  if (typeof seen === 'string' && typeof expected === 'string')
+    return new CommandFailure(
+      exits.denied,
+      `${at} shows another certificate than the pinned one; nothing was sent (pinned ${expected}, seen ${seen})`,
+      {
+        next: `where the daemon was given a new certificate, trust it anew: remuda login ${at}; otherwise somebody stands between it and you`,
+        code: error.code,
+        cause: error,
+      },
+    );
+  return new CommandFailure(exits.denied, `the certificate of ${at} is not trusted: ${tail(error)}`, {
+    next: `compare its fingerprint and trust it: remuda login ${at}; or name its authority: --ca FILE`,
+    code: error.code,
+    cause: error,
+  });
+};
+const tail = (error: Error): string => error.message.slice(error.message.lastIndexOf(': ') + 1).trim();
+const trustOf = ({ fingerprint, ca }: { readonly fingerprint?: string; readonly ca?: string }): Partial<HttpCall> => ({
+  ...(fingerprint === undefined ? {} : { fingerprint }),
+  ...(ca === undefined ? {} : { ca }),
+});
 
 export class DaemonClient {
   readonly where: Where;
@@ -57,6 +90,12 @@ export class DaemonClient {
   }
   post<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
     return this.#ask({ method: 'POST', path, body }, schema);
+  }
+  put<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
+    return this.#ask({ method: 'PUT', path, body }, schema);
+  }
+  patch<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
+    return this.#ask({ method: 'PATCH', path, body }, schema);
   }
   delete<T extends z.ZodType>(path: string, schema: T): Promise<Answer<z.output<T>>> {
     return this.#ask({ method: 'DELETE', path }, schema);
@@ -76,7 +115,7 @@ export class DaemonClient {
         else return this.#checked(line.result, options.schema);
       }
     } catch (error) {
-      throw this.#failureOf(error);
+      throw this.failureOf(error);
     }
     throw new CommandFailure(exits.failed, 'the daemon ended before the work was done', {
       next: 'see what happened: remuda doctor; then ask again',
@@ -91,7 +130,7 @@ export class DaemonClient {
     try {
       answer = await this.#http.call(this.#call(ask));
     } catch (error) {
-      throw this.#failureOf(error);
+      throw this.failureOf(error);
     }
     const text = new TextDecoder().decode(answer.body);
     let raw: unknown;
@@ -118,8 +157,9 @@ export class DaemonClient {
       method,
       // The name in the URL is only for the Host header where a socket is used.
       url: 'socket' in where ? `http://remuda${path}` : `${where.url.replace(/\/+$/, '')}${path}`,
-      ...('socket' in where ? { socket: where.socket } : {}),
+      ...('socket' in where ? { socket: where.socket } : trustOf(where)),
       headers: {
+        ...('url' in where && where.token !== undefined ? { authorization: `Bearer ${where.token}` } : {}),
         accept: 'application/json',
         ...(this.#user === undefined ? {} : { 'x-remuda-user': this.#user }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -130,9 +170,11 @@ export class DaemonClient {
     };
   }
 
-  #failureOf(error: unknown): unknown {
+  /** What a call threw, in words for the person. */
+  failureOf(error: unknown): unknown {
     if (!(error instanceof RemudaError)) return error;
-    if (error.code === 'bmc-unreachable' || error.code === 'bmc-untrusted') return unreachable(this.where, error);
+    if (error.code === 'bmc-untrusted') return untrusted(this.where, error);
+    if (error.code === 'bmc-unreachable') return unreachable(this.where, error);
     return streamRefusal(error) ?? new CommandFailure(exits.failed, reasonOf(error), { cause: error });
   }
 }

@@ -2,8 +2,8 @@
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { Code } from '../errors.ts';
 
-/** 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon; 130 ended by the person (128 + SIGINT), as shells say it. */
-export const exits = { ok: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
+/** 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon, 4 not let in or not trusted; 130 ended by the person (128 + SIGINT), as shells say it. */
+export const exits = { ok: 0, failed: 1, usage: 2, unreachable: 3, denied: 4, interrupted: 130 } as const;
 export type Exit = (typeof exits)[keyof typeof exits];
 
 export class CommandFailure extends Error {
@@ -44,6 +44,16 @@ const nextSteps: Partial<Record<Code, string>> = {
   'disk-full': 'make room on the daemon\u2019s disk: remuda image remove NAME',
   'not-found': 'check the path: it is read by the daemon, on its own machine',
   'bad-config': 'mend the configuration file and start again',
+  unauthenticated:
+    'say who you are: remuda login URL, or --token-file FILE, REMUDA_TOKEN; an administrator makes tokens: remuda token create',
+  forbidden: 'ask an administrator for a token with the role that this needs: remuda token create NAME --role ROLE',
+  'precondition-failed': 'somebody else changed it meanwhile: look at it, then ask again',
+  'rate-limited': 'wait a moment, then ask again',
+  'identity-conflict': 'see which hosts it is about: remuda host show HOST; then adopt or remove the MAC where it belongs',
+  'no-host-fits': 'see the hosts: remuda host list -o wide; or ask for less; remuda claim create … --dry-run shows each',
+  'image-unsigned': 'sign it: remuda image sign FILE --key KEY, and import it again with its signature',
+  'signature-invalid': 'import the image again with the signature that belongs to it, or add its key to images.trust in the configuration',
+  'timed-out': 'see what it was doing: remuda host show HOST; then remuda host retry HOST',
   internal: 'the daemon\u2019s log says more',
 };
 /** What to do about a refusal of the daemon; undefined where the sentence says it all. */

@@ -11,6 +11,8 @@ export interface Look {
   readonly style: Style;
   /** ms since 1970 */
   readonly now: number;
+  /** There is room for more columns. */
+  readonly wide?: boolean;
 }
 
 const stateTones: Readonly<Record<HostJson['state'], Tone>> = {

@@ -3,16 +3,22 @@ import { isAbsolute, resolve } from 'node:path';
 import type { AcceptBody } from '../api/types.ts';
 import { RemudaError } from '../errors.ts';
 import { limits } from '../limits.ts';
+import type { Terminal } from '../world/terminal.ts';
+import type { Files } from '../world/world.ts';
 import { usage } from './failure.ts';
 import type { Context } from './session.ts';
 
 export const absolute = (path: string, cwd: string): string => (isAbsolute(path) ? path : resolve(cwd, path));
 
-/** The text of a file of this machine, at most `bytesMax`. */
-export const readText = async (context: Context, path: string, bytesMax: number): Promise<string> => {
-  const file = absolute(path, context.terminal.cwd);
+interface Reading {
+  readonly files: Pick<Files, 'read'>;
+  readonly terminal: Pick<Terminal, 'cwd'>;
+}
+/** The text of a file of this machine, at most `bytesMax`; anything else is a usage failure. */
+export const textOf = async ({ files, terminal }: Reading, path: string, bytesMax: number): Promise<string> => {
+  const file = absolute(path, terminal.cwd);
   try {
-    const bytes = await context.world.files.read(file, { offset: 0, length: bytesMax + 1 });
+    const bytes = await files.read(file, { offset: 0, length: bytesMax + 1 });
     if (bytes.length > bytesMax) throw usage(`${path} is larger than ${bytesMax} bytes`, 'give a smaller file');
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
@@ -21,6 +27,8 @@ export const readText = async (context: Context, path: string, bytesMax: number)
     throw error;
   }
 };
+export const readText = ({ world, terminal }: Context, path: string, bytesMax: number): Promise<string> =>
+  textOf({ files: world.files, terminal }, path, bytesMax);
 export const readUserData = (context: Context, path: string): Promise<string> => readText(context, path, limits.userDataBytes);
 
 export interface BmcOptions {

@@ -8,6 +8,7 @@ import { whereText } from './client.ts';
 import { completionScript, shells } from './completion.ts';
 import type { Shell } from './completion.ts';
 import { diagnose, renderFindings } from './doctor.ts';
+import { contextCommands } from './context-commands.ts';
 import { CommandFailure, exits, failureOf } from './failure.ts';
 import { hostCommands } from './host-commands.ts';
 import { plainText } from './human.ts';
@@ -88,6 +89,7 @@ export const buildProgram = (session: Session): Command => {
   hostCommands(session, program);
   claimCommands(session, program);
   imageCommands(session, program);
+  contextCommands(session, program);
   otherCommands(session, program);
   localCommands(session, program);
   return program;
@@ -119,7 +121,17 @@ export const runCli = async (argv: readonly string[], deps: CliDeps): Promise<nu
     if (error instanceof CommanderError) return error.exitCode === 0 ? exits.ok : exits.usage;
     if (deps.world.signal.aborted) return exits.interrupted;
     const failure = failureOf(error);
-    tell(deps, failure, argv.includes('--json'));
+    tell(
+      deps,
+      failure,
+      argv.some(
+        (word, at) =>
+          word === '--json' ||
+          word === '-ojson' ||
+          word === '--output=json' ||
+          (word === 'json' && /^(-o|--output)$/.test(argv[at - 1] ?? '')),
+      ),
+    );
     return failure.exit;
   }
 };

@@ -1,13 +1,18 @@
 /** One run of the command line: what every command has at hand, and how commands hang in the tree. */
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { ImageJson, ImportBody } from '../api/types.ts';
 import type { Clock, Files, Http } from '../world/world.ts';
 import type { Terminal } from '../world/terminal.ts';
 import { DaemonClient } from './client.ts';
-import type { Answer, Where } from './client.ts';
+import type { Answer } from './client.ts';
+import { defaultSocket, whereOf } from './connection.ts';
+import type { ConnectionOptions } from './connection.ts';
 import { exits, usage } from './failure.ts';
 import type { Exit } from './failure.ts';
 import type { Look } from './host-view.ts';
+import { formatOf, formats, printed } from './output.ts';
+import type { Format, OutputOptions } from './output.ts';
 import { styleFor } from './style.ts';
 
 export interface CliWorld {
@@ -44,23 +49,8 @@ export interface CliDeps {
   readonly version: string;
 }
 
-export const defaultSocket = '/run/remuda/remuda.sock';
 /** Options of every command that asks the daemon. */
-export interface CommonOptions {
-  readonly socket?: string;
-  readonly url?: string;
-  readonly json?: boolean;
-}
-
-const whereOf = (options: CommonOptions, env: Terminal['env']): Where => {
-  if (options.socket !== undefined && options.url !== undefined) throw usage('--socket and --url: say one of them');
-  const { REMUDA_URL: envUrl, REMUDA_SOCKET: envSocket } = env as { REMUDA_URL?: string; REMUDA_SOCKET?: string };
-  const url = options.url ?? (options.socket === undefined && envUrl !== '' ? envUrl : undefined);
-  if (url === undefined) return { socket: options.socket ?? (envSocket || defaultSocket) };
-  const parsed = URL.parse(url);
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw usage(`${url} is no URL; write it like http://127.0.0.1:7470`);
-  return { url };
-};
+export interface CommonOptions extends ConnectionOptions, OutputOptions {}
 
 /** What one command works with. */
 export interface Context {
@@ -68,26 +58,29 @@ export interface Context {
   readonly terminal: Terminal;
   readonly world: CliWorld;
   readonly version: string;
+  readonly format: Format;
+  /** A machine reads: where a command goes on, each thing is one JSON object a line. */
   readonly json: boolean;
   /** Anew at each call, as time goes on. */
   look(): Look;
-  /** The answer: the daemon's own document with `--json`, else as the renderer has it. */
+  /** The answer: the daemon's own document where a machine reads, else as the renderer has it. */
   show<T>(answer: Answer<T>, render: (value: T, look: Look) => string): void;
 }
-const contextOf = (deps: CliDeps, options: CommonOptions): Context => {
+const contextOf = async (deps: CliDeps, options: CommonOptions): Promise<Context> => {
   const { terminal, world } = deps;
   const style = styleFor(terminal);
-  const look = (): Look => ({ style, now: world.clock.now() });
+  const format = formatOf(options);
+  const look = (): Look => ({ style, now: world.clock.now(), wide: format === 'wide' });
   const user = terminal.env['SUDO_USER'] ?? terminal.env['USER'];
   return {
-    client: new DaemonClient(world.http, whereOf(options, terminal.env), user),
+    client: new DaemonClient(world.http, await whereOf({ files: world.files, terminal }, options), user),
     terminal,
     world,
     version: deps.version,
-    json: options.json === true,
+    format,
+    json: format === 'json' || format === 'yaml',
     look,
-    show: (answer, render) =>
-      terminal.write(options.json === true ? `${JSON.stringify(answer.raw, null, 2)}\n` : render(answer.value, look())),
+    show: (answer, render) => terminal.write(printed(format, answer.raw, () => render(answer.value, look()))),
   };
 };
 
@@ -103,12 +96,21 @@ export interface Session {
 /** What a command does with its arguments and options; nothing returned is 0. */
 export type Run<O> = (context: Context, args: readonly string[], options: O) => Promise<Exit | void>;
 
+export const withOutput = (command: Command): Command =>
+  command
+    .addOption(new Option('-o, --output <format>', 'how the answer is written').choices(formats))
+    .option('--json', 'print the daemon\u2019s own JSON: --output json')
+    .option('-q, --quiet', 'print only names: --output name');
 /** Options that may stand before or after the name of a command. */
 export const withConnection = (command: Command): Command =>
-  command
-    .option('--json', 'print the daemon\u2019s own JSON')
+  withOutput(command)
     .option('--socket <path>', `the daemon\u2019s Unix socket (REMUDA_SOCKET; ${defaultSocket})`)
-    .option('--url <url>', 'the daemon\u2019s admin URL instead of its socket (REMUDA_URL)');
+    .option('--url <url>', 'the daemon\u2019s URL instead of its socket (REMUDA_URL)')
+    .option('--context <name>', 'one of the daemons of `remuda context list` (REMUDA_CONTEXT)')
+    .option('--token-file <file>', 'the token for --url (REMUDA_TOKEN_FILE, REMUDA_TOKEN)')
+    .option('--token <token>', 'the same as an argument, which every user of this machine can see')
+    .option('--ca <file>', 'PEM of the authorities that may have signed the daemon\u2019s certificate')
+    .option('--fingerprint <sha256>', 'accept exactly this certificate of the daemon');
 /** A command that asks the daemon. `spec` is commander's: `show <host>`. */
 export const leaf = (parent: Command, spec: string, description: string): Command =>
   withConnection(parent.command(spec).description(description));
@@ -116,7 +118,7 @@ export const leaf = (parent: Command, spec: string, description: string): Comman
 /** Lets the command do `run`. The type of its options is what the caller declared on it. */
 export const does = <O extends object = object>(session: Session, command: Command, run: Run<O>): void => {
   command.action(async () => {
-    const context = contextOf(session.deps, command.optsWithGlobals<CommonOptions>());
+    const context = await contextOf(session.deps, command.optsWithGlobals<CommonOptions>());
     session.outcome.exit = (await run(context, command.args, command.opts<O>())) ?? exits.ok;
   });
 };

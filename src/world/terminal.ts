@@ -20,6 +20,10 @@ export interface Terminal {
   readonly cwd: string;
   /** Asks without showing what is typed; undefined where the person gave up (Ctrl-C, Ctrl-D). */
   readSecret(prompt: string): Promise<string | undefined>;
+  /** Asks and shows what is typed; undefined where the person gave up. */
+  ask(prompt: string): Promise<string | undefined>;
+  /** All of standard input as UTF-8 text; undefined where it has more than `bytesMax`. */
+  readInput(bytesMax: number): Promise<string | undefined>;
 }
 
 /** Whole and in order; EAGAIN means a slow pipe, EPIPE that nobody reads any more. */
@@ -37,11 +41,16 @@ const writeAll = (fd: number, text: string): void => {
   }
 };
 
-const readSecret = (prompt: string): Promise<string | undefined> =>
+const readLine = (prompt: string, shown: boolean): Promise<string | undefined> =>
   new Promise((resolve) => {
-    // readline edits the line; its echo goes where nobody sees it, and the terminal's own echo ends here, before anybody is asked to type.
-    const lines = createInterface({ input: process.stdin, output: new PassThrough(), terminal: true, historySize: 0 });
-    writeAll(2, prompt);
+    // readline edits the line; the echo of a secret goes where nobody sees it, and the terminal's own echo ends here, before anybody is
+    // asked to type.
+    const output = shown ? process.stderr : new PassThrough();
+    const lines = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
+    if (shown) {
+      lines.setPrompt(prompt);
+      lines.prompt();
+    } else writeAll(2, prompt);
     let answer: string | undefined;
     lines.once('line', (line) => {
       answer = line;
@@ -49,11 +58,22 @@ const readSecret = (prompt: string): Promise<string | undefined> =>
     });
     lines.once('SIGINT', () => lines.close());
     lines.once('close', () => {
-      writeAll(2, '\n');
+      if (!shown || answer === undefined) writeAll(2, '\n');
       process.stdin.pause();
       resolve(answer);
     });
   });
+
+const readInput = async (bytesMax: number): Promise<string | undefined> => {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+};
 
 /** The terminal of this process. */
 export const realTerminal = (): Terminal => ({
@@ -65,5 +85,7 @@ export const realTerminal = (): Terminal => ({
   columns: process.stdout.isTTY ? process.stdout.columns : 80,
   env: process.env,
   cwd: process.cwd(),
-  readSecret,
+  readSecret: (prompt) => readLine(prompt, false),
+  ask: (prompt) => readLine(prompt, true),
+  readInput,
 });

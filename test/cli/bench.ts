@@ -13,6 +13,10 @@ export interface TerminalOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** What the person types when asked for a secret; undefined gives up. */
   readonly secret?: string;
+  /** What the person types when asked, question by question; nothing gives up. */
+  readonly answers?: readonly string[];
+  /** What stands on standard input. */
+  readonly input?: string;
   readonly columns?: number;
 }
 export class FakeTerminal implements Terminal {
@@ -26,14 +30,18 @@ export class FakeTerminal implements Terminal {
   readonly env: Terminal['env'];
   readonly cwd = '/home/ann';
   readonly #secret: string | undefined;
+  readonly #answers: string[];
+  readonly #input: string;
 
-  constructor({ tty = false, env = {}, secret, columns = 100 }: TerminalOptions = {}) {
+  constructor({ tty = false, env = {}, secret, answers = [], input = '', columns = 100 }: TerminalOptions = {}) {
     this.isTty = tty;
     this.errorIsTty = tty;
     this.canAsk = tty;
     this.env = env;
     this.columns = columns;
     this.#secret = secret;
+    this.#answers = [...answers];
+    this.#input = input;
   }
   write(text: string): void {
     this.out += text;
@@ -44,6 +52,13 @@ export class FakeTerminal implements Terminal {
   async readSecret(prompt: string): Promise<string | undefined> {
     this.asked.push(prompt);
     return this.#secret;
+  }
+  async ask(prompt: string): Promise<string | undefined> {
+    this.asked.push(prompt);
+    return this.#answers.shift();
+  }
+  async readInput(bytesMax: number): Promise<string | undefined> {
+    return Buffer.byteLength(this.#input) > bytesMax ? undefined : this.#input;
   }
 }
 
@@ -97,6 +112,7 @@ export const bench = async () => {
   return {
     ...fakes,
     files,
+    http,
     local,
     run,
     ending,

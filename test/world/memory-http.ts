@@ -58,8 +58,8 @@ const anyAddress = '0.0.0.0';
 const where = (call: HttpCall): string => `${call.method} ${call.socket === undefined ? call.url : `${call.socket} ${call.url}`}`;
 const unreachable = (call: HttpCall, why: string): RemudaError =>
   new RemudaError('bmc-unreachable', `${where(call)}: ${why}`, { values: { url: call.url } });
-const untrusted = (call: HttpCall, why: string): RemudaError =>
-  new RemudaError('bmc-untrusted', `${where(call)}: ${why}`, { values: { url: call.url } });
+const untrusted = (call: HttpCall, why: string, values: Readonly<Record<string, unknown>> = {}): RemudaError =>
+  new RemudaError('bmc-untrusted', `${where(call)}: ${why}`, { values: { url: call.url, ...values } });
 
 /** A network of hosts. `at(address)` is the HTTP of the host with that address, as `World['http']`. */
 export class MemoryHttp {
@@ -237,7 +237,10 @@ const checkTls = (call: HttpCall, { options: { identity } }: Endpoint, secure: b
   if (wanted === undefined && call.insecure !== true)
     throw untrusted(call, 'its certificate or handshake is not acceptable (DEPTH_ZERO_SELF_SIGNED_CERT)');
   if (wanted !== undefined && wanted !== identity.fingerprint)
-    throw untrusted(call, 'shows another certificate than the pinned one; nothing was sent');
+    throw untrusted(call, 'shows another certificate than the pinned one; nothing was sent', {
+      expected: wanted,
+      seen: identity.fingerprint,
+    });
 };
 
 async function* none(): AsyncGenerator<Uint8Array> {}
