@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { RemudaError } from './errors.ts';
 import { limits } from './limits.ts';
 import type { Limits } from './limits.ts';
-import { inCidr, ipv4Number, parseCidr4, parseIpv4, parseMac } from './wire/address.ts';
+import { subnetsSchema } from './subnets.ts';
+import { parseIpv4 } from './wire/address.ts';
 
 const parsed = <T>(parse: (text: string) => T | undefined, what: string) =>
   z.string().transform((text, context): T => {
@@ -14,31 +15,9 @@ const parsed = <T>(parse: (text: string) => T | undefined, what: string) =>
     return z.NEVER;
   });
 const ipv4 = parsed(parseIpv4, 'an IPv4 address');
-const mac = parsed(parseMac, 'a MAC address');
-const cidr = parsed(parseCidr4, 'a subnet like 10.77.0.0/24 (host bits zero)');
 const port = z.number().int().min(1).max(65_535);
 const macPattern = z.string().regex(/^([0-9a-fA-F]{2}:){0,5}([0-9a-fA-F]{2}|\*)$/, 'a MAC address, or the beginning of one followed by *');
 
-const subnet = z
-  .strictObject({
-    interface: z.string().min(1).max(15),
-    cidr,
-    serverAddress: ipv4,
-    pool: z.strictObject({ from: ipv4, to: ipv4 }),
-    router: ipv4.exactOptional(),
-    dns: z.array(ipv4).max(8).default([]),
-    domain: z.string().max(253).exactOptional(),
-    leaseSeconds: z.number().int().min(60).max(31_536_000).default(limits.dhcpLeaseSeconds),
-    reservations: z.array(z.strictObject({ mac, address: ipv4, hostName: z.string().max(63).exactOptional() })).default([]),
-  })
-  .superRefine((value, context) => {
-    const outside = [value.serverAddress, value.pool.from, value.pool.to, ...value.reservations.map(({ address }) => address)].find(
-      (address) => !inCidr(value.cidr, address),
-    );
-    if (outside !== undefined) context.addIssue({ code: 'custom', message: `${outside} is not in ${value.cidr}` });
-    if (ipv4Number(value.pool.from) > ipv4Number(value.pool.to))
-      context.addIssue({ code: 'custom', path: ['pool'], message: 'the pool ends before it begins' });
-  });
 /** Limits may be set in the file, under the names of limits.ts. */
 const limitNames = Object.keys(limits);
 const overrides = z.record(z.string(), z.number().int().nonnegative()).superRefine((given, context) => {
@@ -72,7 +51,7 @@ export const configSchema = z.strictObject({
       .regex(/^[\w.,:=/ -]*$/, 'letters, digits and . , : = / - _ only')
       .default(''),
   }),
-  subnets: z.array(subnet).min(1).max(64),
+  subnets: subnetsSchema,
   /** Which discovered machines are accepted without asking. */
   accept: z.strictObject({ macs: z.array(macPattern).default([]) }).default({ macs: [] }),
   limits: overrides.default({}),
@@ -88,6 +67,8 @@ export const acceptsMac = (patterns: readonly string[], given: string): boolean 
     pattern.endsWith('*') ? given.startsWith(pattern.slice(0, -1).toLowerCase()) : given === pattern.toLowerCase(),
   );
 
+const asNumber = (step: PropertyKey): PropertyKey => (typeof step === 'string' && /^\d+$/.test(step) ? Number(step) : step);
+
 /** Reads the text of a configuration file; `bad-config` names file and line of each fault. */
 export const parseConfig = (text: string, file: string): Config => {
   const lines = new LineCounter();
@@ -100,7 +81,9 @@ export const parseConfig = (text: string, file: string): Config => {
   const said = result.error.issues.map((issue) => {
     // The nearest enclosing node that stands in the file.
     for (let length = issue.path.length; length >= 0; length--) {
-      const node = document.getIn(issue.path.slice(0, length), true);
+      const at = issue.path.slice(0, length);
+      // A key of digits is a number in YAML, and a text in what was checked.
+      const node = document.getIn(at, true) ?? document.getIn(at.map(asNumber), true);
       if (isNode(node) && node.range) return `${file}:${lines.linePos(node.range[0]).line}: ${issue.path.join('.')}: ${issue.message}`;
     }
     return `${file}: ${issue.path.join('.')}: ${issue.message}`;

@@ -32,7 +32,8 @@ const doors: Readonly<Record<string, readonly string[] | 'everything'>> = {
   'main.ts': 'everything',
   'serve.ts': 'everything',
   'daemon.ts': 'everything',
-  'config.ts': ['wire'],
+  'config.ts': ['wire', 'subnets.ts'],
+  'subnets.ts': ['wire'],
   'limits.ts': [],
   'errors.ts': [],
 };
