@@ -29,8 +29,7 @@ const bytes = (max = 64): fc.Arbitrary<Uint8Array> => fc.uint8Array({ maxLength:
 const exactly = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length }).map((array) => new Uint8Array(array));
 /** With the prototype of ordinary objects, as decoding gives them. */
-const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
-  fc.record(model, { noNullPrototype: true });
+const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(model, { noNullPrototype: true });
 const byte = fc.integer({ min: 0, max: 255 });
 const word = fc.integer({ min: 0, max: 0xffff });
 const long = fc.integer({ min: 0, max: 0xffffffff });
