@@ -1,5 +1,6 @@
 /** All settings of the daemon, from one YAML file. A fault names its line of the file and what would be right. */
-import { LineCounter, isNode, parseDocument } from 'yaml';
+import { LineCounter, isMap, isNode, isScalar, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
 import { z } from 'zod';
 import { RemudaError } from './errors.ts';
 import { limits } from './limits.ts';
@@ -69,24 +70,97 @@ export const acceptsMac = (patterns: readonly string[], given: string): boolean 
 
 const asNumber = (step: PropertyKey): PropertyKey => (typeof step === 'string' && /^\d+$/.test(step) ? Number(step) : step);
 
-/** Reads the text of a configuration file; `bad-config` names file and line of each fault. */
-export const parseConfig = (text: string, file: string): Config => {
+/** What is wrong with a configuration file, where. */
+export interface ConfigFault {
+  /** From 1; the nearest line that says anything about it. */
+  readonly line: number;
+  /** `subnets.0.pool` */
+  readonly path: string;
+  readonly message: string;
+}
+export type JudgedConfig = { readonly config: Config } | { readonly faults: readonly ConfigFault[] };
+
+/** A key that might have been meant: one letter more, less or other, or the same letters otherwise written. */
+const meant = (key: string, known: readonly string[]): string | undefined => {
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '');
+  const near = (one: string, other: string): boolean => {
+    const [short, long] = one.length <= other.length ? [one, other] : [other, one];
+    let same = 0;
+    while (same < short.length && short[same] === long[same]) same += 1;
+    return (
+      long.length - short.length <= 1 && (short.slice(same + 1) === long.slice(same + 1) || short.slice(same) === long.slice(same + 1))
+    );
+  };
+  return known.find((name) => near(plain(name), plain(key)));
+};
+const keysAt = (path: readonly PropertyKey[]): readonly string[] => {
+  // The schema as JSON has the keys of each place, also behind transformations.
+  let at: JsonSchema | undefined = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  for (const step of path) at = typeof step === 'number' ? at?.items : at?.properties?.[String(step)];
+  return Object.keys(at?.properties ?? {});
+};
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+}
+
+type Where = (path: readonly PropertyKey[], key?: string) => number;
+const whereIn =
+  (document: Document, lines: LineCounter): Where =>
+  (path, key) => {
+    const parent = document.getIn(path, true);
+    const pair =
+      key === undefined || !isMap(parent) ? undefined : parent.items.find((item) => isScalar(item.key) && item.key.value === key);
+    if (pair !== undefined && isScalar(pair.key) && pair.key.range) return lines.linePos(pair.key.range[0]).line;
+    // The nearest enclosing node that stands in the file.
+    for (let length = path.length; length >= 0; length--) {
+      const node = document.getIn(path.slice(0, length), true);
+      if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+    }
+    return 1;
+  };
+const faultsOf = (issue: z.core.$ZodIssue, where: Where): readonly ConfigFault[] => {
+  const { path } = issue;
+  if (issue.code !== 'unrecognized_keys') {
+    const message = / received undefined$/.test(issue.message) ? 'is missing' : issue.message;
+    return [{ line: where(path), path: path.join('.'), message }];
+  }
+  return issue.keys.map((key) => {
+    const guess = meant(key, keysAt(path));
+    const message =
+      guess === undefined
+        ? `there is no such setting; here may stand ${keysAt(path).join(', ')}`
+        : `there is no such setting; is ${guess} meant?`;
+    return { line: where(path, key), path: [...path, key].join('.'), message };
+  });
+};
+
+/** Reads the text of a configuration file: the settings, or everything that is wrong with it, in the order of its lines. */
+export const judgeConfig = (text: string): JudgedConfig => {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
-  const fault = document.errors[0];
-  if (fault !== undefined)
-    throw new RemudaError('bad-config', `${file}:${fault.linePos?.[0].line ?? 1}: ${fault.message.split('\n')[0] ?? ''}`);
+  if (document.errors.length > 0)
+    return {
+      faults: document.errors.map(({ linePos, message }) => ({
+        line: linePos?.[0].line ?? 1,
+        path: '',
+        message: message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? '',
+      })),
+    };
   const result = configSchema.safeParse(document.toJS() ?? {});
-  if (result.success) return result.data;
-  const said = result.error.issues.map((issue) => {
-    // The nearest enclosing node that stands in the file.
-    for (let length = issue.path.length; length >= 0; length--) {
-      const at = issue.path.slice(0, length);
-      // A key of digits is a number in YAML, and a text in what was checked.
-      const node = document.getIn(at, true) ?? document.getIn(at.map(asNumber), true);
-      if (isNode(node) && node.range) return `${file}:${lines.linePos(node.range[0]).line}: ${issue.path.join('.')}: ${issue.message}`;
-    }
-    return `${file}: ${issue.path.join('.')}: ${issue.message}`;
+  if (result.success) return { config: result.data };
+  const where = whereIn(document, lines);
+  return { faults: result.error.issues.flatMap((issue) => faultsOf(issue, where)).toSorted((one, other) => one.line - other.line) };
+};
+/** `remuda.yaml:7: subnets.0.pool: the pool ends before it begins` */
+export const faultText = (file: string, { line, path, message }: ConfigFault): string =>
+  `${file}:${line}: ${path === '' ? '' : `${path}: `}${message}`;
+
+/** Reads the text of a configuration file; `bad-config` names file and line of each fault. */
+export const parseConfig = (text: string, file: string): Config => {
+  const judged = judgeConfig(text);
+  if ('config' in judged) return judged.config;
+  throw new RemudaError('bad-config', judged.faults.map((fault) => faultText(file, fault)).join('\n'), {
+    values: { faults: judged.faults },
   });
-  throw new RemudaError('bad-config', said.join('\n'));
 };
