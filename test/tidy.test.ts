@@ -19,6 +19,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   boot: ['host', 'wire'],
   image: ['wire', ...interfaces],
   store: ['host', 'wire', 'image', ...interfaces],
+  backup: ['store', 'wire', ...interfaces],
   control: ['host', 'boot', 'bmc', 'image', 'store', 'wire', ...interfaces],
   // Of control only the two ports: the rack for people and controllers, the desk for agents.
   api: ['host', 'boot', 'image', 'store', 'control/rack.ts', 'control/desk.ts', 'wire', ...interfaces],

@@ -6,23 +6,26 @@ import type { Limits } from '../limits.ts';
 import { ipv4Number } from '../wire/address.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import type { Lease } from '../wire/words.ts';
+import { audit, auditLog, auditOutcome, createToken, revokeToken, tokens } from './access.ts';
 import { createHost, forgetHost, saveHost } from './hosts.ts';
 import type { Write } from './hosts.ts';
-import { observe, pieces, timeline } from './journal.ts';
+import { journal, newestEntry, observe, pieces, timeline } from './journal.ts';
 import { Queue } from './queue.ts';
 import { claimOf, hostOf, leaseOf, leaseRow } from './rows.ts';
 import type { Schema } from './schema.ts';
 import { settingPlace } from './seal.ts';
 import type { Sealer } from './seal.ts';
-import type { ClaimRow, JournalRow, Store } from './store.ts';
+import type { AuditEntry, AuditRow, ClaimRow, JournalRow, Store, TokenRow } from './store.ts';
 
 export interface Opened {
   /** With today's schema; the store closes it. */
   readonly db: Kysely<Schema>;
   /** Where the database is, for errors. */
   readonly place: string;
-  readonly limits: Pick<Limits, 'timelineEntriesPerHost'>;
+  readonly limits: Pick<Limits, 'timelineEntriesPerHost' | 'auditEntries'>;
   readonly sealer: Sealer;
+  /** Called while no transaction is open. */
+  readonly copyTo: (path: string) => Promise<void>;
   /** What a failure of this database means. */
   readonly explain: (error: unknown) => RemudaError;
   /** The process died (in simulation): what is under way never settles, as after a real death. */
@@ -81,6 +84,32 @@ export class KyselyStore implements Store {
     return this.#read((db) => timeline(db, hostId, options));
   }
 
+  journal(options: { readonly after: number; readonly most: number }): Promise<readonly JournalRow[]> {
+    return this.#read((db) => journal(db, options));
+  }
+  newestEntry(): Promise<number> {
+    return this.#read(newestEntry);
+  }
+
+  tokens(): Promise<readonly TokenRow[]> {
+    return this.#read(tokens);
+  }
+  createToken(token: TokenRow): Promise<void> {
+    return this.#change((open) => createToken(open, token));
+  }
+  revokeToken(id: string, at: number): Promise<TokenRow> {
+    return this.#change((open) => revokeToken(open, id, at));
+  }
+  audit(entry: AuditEntry): Promise<number> {
+    return this.#change((open) => audit(open, entry, this.#opened.limits.auditEntries));
+  }
+  auditOutcome(seq: number, outcome: string): Promise<void> {
+    return this.#change((open) => auditOutcome(open, seq, outcome));
+  }
+  auditLog(options: { readonly before?: number; readonly most: number }): Promise<readonly AuditRow[]> {
+    return this.#read((db) => auditLog(db, options));
+  }
+
   leases(): Promise<readonly Lease[]> {
     return this.#read(async (db) =>
       (await db.selectFrom('leases').selectAll().execute()).map(leaseOf).toSorted((a, b) => ipv4Number(a.address) - ipv4Number(b.address)),
@@ -120,6 +149,10 @@ export class KyselyStore implements Store {
         .execute();
       return value;
     });
+  }
+
+  copyTo(path: string): Promise<void> {
+    return this.#read(() => this.#opened.copyTo(path));
   }
 
   /** Ends after what was asked before it; a second call waits for the first. */

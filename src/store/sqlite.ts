@@ -10,7 +10,7 @@ import type { Schema, Spelling } from './schema.ts';
 import type { Sealer } from './seal.ts';
 import type { Store } from './store.ts';
 
-export type SqliteLimits = Pick<Limits, 'timelineEntriesPerHost' | 'storeBusyMs' | 'storeBytesMax'>;
+export type SqliteLimits = Pick<Limits, 'timelineEntriesPerHost' | 'auditEntries' | 'storeBusyMs' | 'storeBytesMax'>;
 
 /** AUTOINCREMENT: a sequence number is not given again after its row went (sqlite.org/autoinc.html). */
 const spelling: Spelling = { growing: { type: 'integer', define: (column) => column.primaryKey().autoIncrement() } };
@@ -95,6 +95,14 @@ const openPrivately = (path: string, busyMs: number): Database.Database => {
   }
 };
 
+/** Pages at a time, so that sockets and timers have their turn (sqlite.org/backup.html). */
+const copyPages = 2_000;
+const copyDatabase = async (database: Database.Database, path: string): Promise<void> => {
+  // Born private; the copy is written into the empty file.
+  openPrivately(path, 0).close();
+  await database.backup(path, { progress: () => copyPages });
+};
+
 /**
  * EXCLUSIVE before WAL is touched: the lock is taken with the first access and kept, so a second daemon finds the file busy, and the WAL
  * index lives in memory instead of a shared file (sqlite.org/wal.html §8). The kernel drops the lock with the process, however it ends.
@@ -137,7 +145,15 @@ export const openSqliteStore = async (path: string, limits: SqliteLimits, { seal
       handle.pragma('user_version = 1');
       handle.pragma('wal_checkpoint(TRUNCATE)');
     }
-    return new KyselyStore({ db, place: path, limits, sealer, explain: (error) => explain(path, error), died });
+    return new KyselyStore({
+      db,
+      place: path,
+      limits,
+      sealer,
+      copyTo: (to) => copyDatabase(handle, to),
+      explain: (error) => explain(path, error),
+      died,
+    });
   } catch (error) {
     database?.close();
     if (died?.aborted === true) return dead();

@@ -25,6 +25,8 @@ const attempt = async <T>(what: string, path: string, run: () => Promise<T>): Pr
   try {
     return await run();
   } catch (cause) {
+    // What the source of the bytes says is not about the file.
+    if (cause instanceof RemudaError) throw cause;
     const errno = errnoOf(cause);
     const code = (errno === undefined ? undefined : codesByErrno[errno]) ?? 'internal';
     throw new RemudaError(code, `cannot ${what} ${path}: ${explain[code] ?? errno ?? String(cause)}`, { cause, values: { path, errno } });
@@ -58,7 +60,7 @@ const syncFolder = async (path: string): Promise<void> => {
   await folder.sync();
 };
 
-const writeWhole = async (path: string, bytes: Uint8Array | string, mode: number): Promise<void> => {
+const writeWhole = async (path: string, bytes: Uint8Array | string | AsyncIterable<Uint8Array>, mode: number): Promise<void> => {
   // In the same folder, because rename is atomic only within one file system.
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.new`);
   try {
@@ -101,6 +103,11 @@ export const realFiles: Files = {
       return await readRange(handle, range.offset, range.length);
     }),
   write: (path, bytes, mode = 0o644) => attempt('write', path, () => writeWhole(path, bytes, mode)),
+  rename: (from, to) =>
+    attempt('rename', from, async () => {
+      await rename(from, to);
+      await syncFolder(dirname(to));
+    }),
   list: (path) => attempt('list', path, async () => ((await orUndefined(() => readdir(path))) ?? []).toSorted()),
   makeFolder: (path, mode = 0o755) =>
     attempt('make folder', path, async () => {

@@ -146,7 +146,9 @@ export interface Files {
   /** Throws `not-found`. */
   read(path: string, range?: { readonly offset: number; readonly length: number }): Promise<Uint8Array>;
   /** Whole or not at all: temporary file, fsync, rename, fsync of the folder. Throws `disk-full` with nothing left behind. */
-  write(path: string, bytes: Uint8Array | string, mode?: number): Promise<void>;
+  write(path: string, bytes: Uint8Array | string | AsyncIterable<Uint8Array>, mode?: number): Promise<void>;
+  /** Atomic within one file system; replaces a file, not a folder with something in it. */
+  rename(from: string, to: string): Promise<void>;
   /** Sorted names; empty where there is no such folder. */
   list(path: string): Promise<readonly string[]>;
   makeFolder(path: string, mode?: number): Promise<void>;

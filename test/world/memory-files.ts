@@ -46,9 +46,14 @@ export class MemoryFiles implements Files {
     return range === undefined ? node.bytes.slice() : node.bytes.slice(range.offset, range.offset + range.length);
   }
 
-  async write(path: string, bytes: Uint8Array | string): Promise<void> {
+  async write(path: string, bytes: Uint8Array | string | AsyncIterable<Uint8Array>): Promise<void> {
     const name = plain(path);
-    const content = typeof bytes === 'string' ? new TextEncoder().encode(bytes) : Uint8Array.from(bytes);
+    const content =
+      typeof bytes === 'string'
+        ? new TextEncoder().encode(bytes)
+        : bytes instanceof Uint8Array
+          ? Uint8Array.from(bytes)
+          : Buffer.concat(await Array.fromAsync(bytes));
     await this.#options.beforeWrite?.(path, 'write');
     if (this.disk.get(folderOf(name))?.kind !== 'directory') throw new RemudaError('not-found', `there is no folder for ${path}`);
     if (this.disk.get(name)?.kind === 'directory') throw new RemudaError('conflict', `${path} is a folder`);
@@ -56,6 +61,18 @@ export class MemoryFiles implements Files {
     if (others + content.length > (this.#options.capacityBytes ?? Infinity))
       throw new RemudaError('disk-full', `no space left to write ${path}`);
     this.disk.set(name, { kind: 'file', bytes: content, modifiedMs: this.#now() });
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const [source, target] = [plain(from), plain(to)];
+    if (!this.disk.has(source)) throw new RemudaError('not-found', `cannot rename ${from}: there is no such file`);
+    if ((await this.list(target)).length > 0) throw new RemudaError('internal', `cannot rename ${from} to ${to}: ENOTEMPTY`);
+    await this.#options.beforeWrite?.(to, 'write');
+    for (const [name, node] of [...this.disk])
+      if (name === source || name.startsWith(`${source}/`)) {
+        this.disk.delete(name);
+        this.disk.set(target + name.slice(source.length), node);
+      }
   }
 
   async list(path: string): Promise<readonly string[]> {
