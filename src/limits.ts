@@ -10,6 +10,14 @@ export const limits = {
   dhcpUnknownClientsMax: 4096,
   dhcpQuarantineMs: 10 * 60_000,
   dhcpPendingMax: 1024,
+  /** The kernel keeps so much for us while we are busy: a rack that powers on at once. */
+  dhcpReceiveBytes: 1024 * 1024,
+  /** How often we look for other DHCP servers; 0 is never. */
+  dhcpProbeMs: 5 * 60_000,
+  dhcpOthersMax: 64,
+  /** Another DHCP server is told of for so long after it was heard last. */
+  dhcpOtherMs: 60 * 60_000,
+  dhcpOtherLogMs: 60 * 60_000,
   loggedPeersMax: 256,
   // tftp
   tftpSessionsMax: 256,
@@ -44,6 +52,14 @@ export const limits = {
   stepTries: 3,
   retryFirstMs: 2_000,
   retryMostMs: 60_000,
+  // identity: MACs that a host may have, that may wait to be confirmed, that are remembered after they went
+  hostMacsMax: 64,
+  macProposalsMax: 8,
+  retiredMacsMax: 32,
+  // claims
+  claimWaitSecondsMax: 600,
+  provisionTimeoutSecondsMax: 7 * 24 * 3600,
+  enrolmentHostsMax: 2_000,
   // loops
   resyncMs: 60_000,
   reconcileMs: 90_000,
@@ -53,6 +69,21 @@ export const limits = {
   timelinePendingMax: 1_000,
   timelineAnswerMax: 1_000,
   timelineWaitMs: 30_000,
+  // api
+  apiRequestsPerSecond: 50,
+  apiRequestsBurst: 300,
+  apiRefusalsPerMinute: 10,
+  apiRefusalsBurst: 20,
+  apiPeersMax: 4096,
+  apiHeldMax: 128,
+  apiHeldPerCallerMax: 16,
+  apiPageMax: 1_000,
+  apiEventsBacklogMax: 2_000,
+  apiHeartbeatMs: 15_000,
+  tokensMax: 1_000,
+  auditEntries: 200_000,
+  auditRefusalsPerMinute: 1,
+  auditRefusalsBurst: 20,
   // store
   storeBusyMs: 1_000,
   storeBytesMax: 16 * 1024 ** 3,

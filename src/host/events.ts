@@ -1,9 +1,19 @@
 /** What can happen to a host, and how a rule answers: a change with its lines for the timeline, or a refusal with a plain reason. */
 import type { Mac, Uuid } from '../wire/address.ts';
 import type { DiskIdentity, DiskRule } from './disk.ts';
-import type { Boot, Host, HostBmc, Intent, Job, JournalEntry, Power } from './host.ts';
+import type { Boot, ClaimAsked, Host, HostBmc, Intent, Job, JournalEntry, Power } from './host.ts';
+import type { Means } from './identity.ts';
 import type { Inventory } from './inventory.ts';
+import type { ProfilePatch } from './profile.ts';
 import type { Code } from '../errors.ts';
+
+/** What a trusted source says of this host and what is another host's already; the caller knows all hosts. */
+export interface TakenMark {
+  readonly what: Means;
+  readonly value: string;
+  /** Name of the other host. */
+  readonly host: string;
+}
 
 export type HostEvent =
   // people and owners
@@ -18,9 +28,24 @@ export type HostEvent =
       readonly intent: Intent;
       readonly rule: DiskRule;
       readonly disk: DiskIdentity;
+      readonly asked?: ClaimAsked;
+      readonly provisionTimeoutSeconds?: number;
     }
   | { readonly type: 'reprovision'; readonly claimId: string; readonly intent: Intent }
   | { readonly type: 'release'; readonly claimId: string; readonly by: string }
+  | {
+      readonly type: 'described';
+      readonly by: string;
+      readonly patch: ProfilePatch;
+      readonly serial?: string | null;
+      readonly uuid?: Uuid | null;
+    }
+  | { readonly type: 'bmc-set'; readonly by: string; readonly bmc: HostBmc | null }
+  | { readonly type: 'mac-adopted'; readonly by: string; readonly mac: Mac }
+  | { readonly type: 'mac-removed'; readonly by: string; readonly mac: Mac }
+  | { readonly type: 'mac-refused'; readonly by: string; readonly mac: Mac }
+  // the wire
+  | { readonly type: 'mac-proposed'; readonly mac: Mac; readonly uuid: Uuid }
   // the BMC
   | {
       readonly type: 'identified';
@@ -29,7 +54,9 @@ export type HostEvent =
       readonly serial?: string;
       readonly uuid?: Uuid;
       readonly macs: readonly Mac[];
+      readonly taken?: readonly TakenMark[];
     }
+  | { readonly type: 'mac-asked'; readonly code: Code; readonly reason: string }
   | { readonly type: 'power-seen'; readonly power: Power }
   | { readonly type: 'power-commanded'; readonly by: string; readonly wanted: 'on' | 'off'; readonly note: string }
   // steps of the control loop
@@ -40,9 +67,10 @@ export type HostEvent =
   | { readonly type: 'step-missed'; readonly step: string; readonly code: Code; readonly reason: string; readonly notBefore: number }
   | { readonly type: 'step-done'; readonly step: string }
   | { readonly type: 'step-failed'; readonly step: string; readonly code: Code; readonly reason: string }
+  | { readonly type: 'timed-out'; readonly step: string; readonly reason: string }
   // the agent
   | { readonly type: 'redeemed'; readonly boot: number; readonly publicKey: string }
-  | { readonly type: 'inventory'; readonly boot: number; readonly inventory: Inventory }
+  | { readonly type: 'inventory'; readonly boot: number; readonly inventory: Inventory; readonly taken?: readonly TakenMark[] }
   | { readonly type: 'job-given'; readonly job: Job }
   | { readonly type: 'job-started'; readonly jobId: string }
   | {

@@ -27,6 +27,18 @@ export interface Intent {
   /** What the OS is told of its network; without it the OS decides (DHCP). */
   readonly network?: HostNetwork;
 }
+/** What the owner asked for, to know the same request again. Of the user data only its SHA-256. */
+export interface ClaimAsked {
+  readonly owner: string;
+  readonly host?: string;
+  readonly selector?: Readonly<Record<string, unknown>>;
+  readonly disk: DiskRule;
+  readonly image: string;
+  readonly hostName?: string;
+  readonly userData?: string;
+  readonly network?: HostNetwork;
+  readonly provisionTimeoutSeconds?: number;
+}
 /** One owner's right to one host. */
 export interface Claim {
   readonly id: string;
@@ -37,6 +49,12 @@ export interface Claim {
   /** The disk that the rule named when the claim was made; the only disk that its generations may write. */
   readonly disk: DiskIdentity;
   readonly createdAt: number;
+  /** As the request said it; absent in claims of the first release. */
+  readonly asked?: ClaimAsked;
+  /** A generation that is not provisioned by then has failed. */
+  readonly provisionTimeoutSeconds?: number;
+  /** When the present generation (or its last retry) began. */
+  readonly generationAt?: number;
 }
 /** What must be cleaned before the host may be claimed again. */
 export interface Release {
@@ -110,6 +128,25 @@ export interface Attempt {
   readonly reason: string;
 }
 
+/** A MAC address that was seen with the host's UUID. The wire is no proof: it waits for the host's own BMC or for an operator. */
+export interface MacProposal {
+  readonly mac: Mac;
+  readonly uuid: Uuid;
+  readonly at: number;
+  /** How often the BMC was asked, and when last. */
+  readonly asked: number;
+  readonly askedAt: number;
+}
+/** What is noted of the host's identity beside its MACs, UUID and serial. */
+export interface IdentityNotes {
+  readonly proposals: readonly MacProposal[];
+  /** MACs that an operator said are not this host's. */
+  readonly refused: readonly Mac[];
+  /** MACs that were this host's: no longer recognised, kept for people; the oldest go first. */
+  readonly retired: readonly { readonly mac: Mac; readonly at: number; readonly why: string }[];
+}
+export const nothingNoted: IdentityNotes = { proposals: [], refused: [], retired: [] };
+
 /** What people say of a host. No rule about a disk rests on it. */
 export interface Profile {
   readonly labels: Readonly<Record<string, string>>;
@@ -137,6 +174,15 @@ export const plainProfile: Profile = {
   dhcp: null,
 };
 
+/** What the BMC says of the machine that it manages. */
+export interface Identified {
+  readonly vendor?: string;
+  readonly model?: string;
+  readonly serial?: string;
+  readonly uuid?: Uuid;
+  readonly macs?: readonly Mac[];
+  readonly at: number;
+}
 export interface Host {
   readonly id: string;
   readonly name: string;
@@ -152,7 +198,9 @@ export interface Host {
   readonly firmware: Firmware | null;
   readonly bmc: HostBmc | null;
   /** What the BMC says of itself; null until it was asked. */
-  readonly identified: { readonly vendor?: string; readonly model?: string; readonly serial?: string; readonly at: number } | null;
+  readonly identified: Identified | null;
+  /** Absent where there is nothing to note. */
+  readonly identity?: IdentityNotes;
   readonly inventory: Inventory | null;
   readonly claim: Claim | null;
   readonly release: Release | null;

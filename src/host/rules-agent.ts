@@ -24,9 +24,7 @@ const currentJob = (host: Host, jobId: string): Job | Refused => {
 };
 const isRefused = (value: object): value is Refused => 'refused' in value;
 
-export const agentRules: Rules<
-  'redeemed' | 'inventory' | 'job-given' | 'job-started' | 'job-failed' | 'installed' | 'cleaned' | 'phoned-home'
-> = {
+export const agentRules: Rules<'redeemed' | 'job-given' | 'job-started' | 'job-failed' | 'installed' | 'cleaned' | 'phoned-home'> = {
   redeemed: (host, event, now) => {
     const boot = host.boot;
     if (boot === null || boot.number !== event.boot) return refuse('ticket-stale', `boot ${event.boot} of ${host.name} is over`);
@@ -44,18 +42,6 @@ export const agentRules: Rules<
     if (boot.redeemed !== undefined) return same(host);
     return change(host, { boot: { ...boot, redeemed: { publicKey: event.publicKey, at: now } }, attempt: null }, now, {
       text: `agent arrived (boot ${boot.number})`,
-    });
-  },
-  inventory: (host, event, now) => {
-    const boot = openBoot(host);
-    if (boot?.redeemed === undefined || boot.number !== event.boot)
-      return refuse('ticket-stale', `boot ${event.boot} of ${host.name} is over`);
-    const { disks, nics, cpu, memoryBytes, firmware } = event.inventory;
-    const text = `hardware: ${cpu.cores} cores, ${Math.round(memoryBytes / 1024 / 1024)} MiB, ${disks.length} disks, ${nics.length} NICs, ${firmware}`;
-    const part = { inventory: event.inventory, firmware, boot: { ...boot, inventoryAt: now } };
-    if (host.state !== 'inspecting') return change(host, part, now, { text });
-    return change(host, { ...part, ...fresh, state: 'available', ...withFacts(host, { availableSince: now }) }, now, {
-      text: `${text}; the host is available`,
     });
   },
   'job-given': (host, event, now) => {

@@ -5,7 +5,6 @@ import { openBoot } from './host.ts';
 import type { Boot, HostState } from './host.ts';
 
 export const bootRules: Rules<
-  | 'identified'
   | 'power-seen'
   | 'power-commanded'
   | 'boot-opened'
@@ -15,18 +14,8 @@ export const bootRules: Rules<
   | 'step-missed'
   | 'step-done'
   | 'step-failed'
+  | 'timed-out'
 > = {
-  identified: (host, event, now) => {
-    const macs = [...new Set([...host.macs, ...event.macs])];
-    const said = {
-      ...(event.vendor === undefined ? {} : { vendor: event.vendor }),
-      ...(event.model === undefined ? {} : { model: event.model }),
-      ...(event.serial === undefined ? {} : { serial: event.serial }),
-    };
-    return change(host, { identified: { ...said, at: now }, uuid: host.uuid ?? event.uuid ?? null, macs, attempt: null }, now, {
-      text: `BMC answers: ${[event.vendor, event.model, event.serial].filter((word) => word !== undefined).join(' ') || 'no description'}; MACs ${macs.join(', ') || 'none'}`,
-    });
-  },
   'power-seen': (host, event, now) => {
     if (host.facts.power === event.power) return same(host);
     const part = { attempt: null, ...withFacts(host, { power: event.power, powerAt: now }) };
@@ -95,6 +84,20 @@ export const bootRules: Rules<
         text: `failed at ${event.step}: ${event.reason}`,
         data: { code: event.code },
       },
+    ),
+
+  // The owner's patience is over: whatever was under way ends here, and a late report of its agent is stale.
+  'timed-out': (host, event, now) =>
+    change(
+      host,
+      {
+        failed: { step: event.step, code: 'timed-out', reason: event.reason, at: now, tries: host.bootTries },
+        boot: closed(host.boot, now),
+        job: null,
+        attempt: null,
+      },
+      now,
+      { text: `timed out at ${event.step}: ${event.reason}`, data: { code: 'timed-out' } },
     ),
 
   'step-done': (host, event, now) =>

@@ -49,6 +49,7 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
             ...fresh,
             boot: closed(host.boot, now),
             job: null,
+            ...(host.claim === null ? {} : { claim: { ...host.claim, generationAt: now } }),
             ...(host.state === 'provisioning' ? withFacts(host, { installed: null }) : {}),
           },
           now,
@@ -67,6 +68,9 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
       rule: event.rule,
       disk: event.disk,
       createdAt: now,
+      generationAt: now,
+      ...(event.asked === undefined ? {} : { asked: event.asked }),
+      ...(event.provisionTimeoutSeconds === undefined ? {} : { provisionTimeoutSeconds: event.provisionTimeoutSeconds }),
     };
     return change(
       host,
@@ -88,7 +92,7 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
       host,
       {
         state: 'provisioning',
-        claim: { ...claim, generation, intent: event.intent },
+        claim: { ...claim, generation, intent: event.intent, generationAt: now },
         ...fresh,
         job: null,
         ...withFacts(host, { installed: null, phonedHome: null }),

@@ -1,0 +1,225 @@
+/** Which hosts a claim may take: what it asks for, why a host does not fit, and which of those that fit is taken. */
+import { z } from 'zod';
+import { chooseDisk } from './disk.ts';
+import type { DiskRule } from './disk.ts';
+import { plainProfile } from './host.ts';
+import type { Host } from './host.ts';
+import type { Disk } from './inventory.ts';
+import { labelKeySchema, labelValueSchema, placeNameSchema } from './profile.ts';
+
+const words = z.array(labelValueSchema).min(1).max(64);
+/** One label: equal to this text, in this list, not in it, or there at all. A host without the label is in `notIn`, as in Kubernetes. */
+const labelTestSchema = z.union([
+  labelValueSchema,
+  z.strictObject({ in: words }),
+  z.strictObject({ notIn: words }),
+  z.strictObject({ exists: z.boolean() }),
+]);
+type LabelTest = z.infer<typeof labelTestSchema>;
+const least = z.number().int().positive();
+/** What a host must be and have; numbers are minimums. Hardware is what the agent found. */
+export const selectorSchema = z.strictObject({
+  /** `default` where it is absent and no host is named. */
+  pool: placeNameSchema.optional(),
+  labels: z.record(labelKeySchema, labelTestSchema).optional(),
+  failureDomain: placeNameSchema.optional(),
+  cores: least.optional(),
+  memoryBytes: least.optional(),
+  /** Of the largest disk that may be written. */
+  diskBytes: least.optional(),
+  nics: least.optional(),
+  arch: z.string().min(1).max(32).optional(),
+  firmware: z.enum(['bios', 'uefi']).optional(),
+  /** As the BMC or the agent says them, in any case of letters. */
+  vendor: z.string().min(1).max(256).optional(),
+  model: z.string().min(1).max(256).optional(),
+});
+export type Selector = z.infer<typeof selectorSchema>;
+
+/** Everything that one claim asks of its host. */
+export interface Wish {
+  readonly selector: Selector;
+  readonly rule: DiskRule;
+  readonly imageBytes: number;
+  /** The owner named this very host: its pool is not asked for unless the selector says one. */
+  readonly isNamed: boolean;
+}
+/** In the order in which they are looked for: first what stays so, then what passes. */
+export const misfitClasses = [
+  'discovered',
+  'pool',
+  'failure-domain',
+  'labels',
+  'uninspected',
+  'arch',
+  'firmware',
+  'vendor',
+  'model',
+  'cores',
+  'memory',
+  'disk-size',
+  'nics',
+  'disk-rule',
+  'image-size',
+  'held',
+  'failed',
+  'claimed',
+  'cleaning',
+  'busy',
+] as const;
+export type MisfitClass = (typeof misfitClasses)[number];
+/** Why one host does not fit. */
+export interface Misfit {
+  readonly class: MisfitClass;
+  readonly host: Host;
+  /** One phrase about this host. */
+  readonly reason: string;
+  /** What the host has of a minimum that it misses. */
+  readonly has?: number;
+}
+
+const passes = (test: LabelTest, value: string | undefined): boolean => {
+  if (typeof test === 'string') return value === test;
+  if ('in' in test) return value !== undefined && test.in.includes(value);
+  if ('notIn' in test) return value === undefined || !test.notIn.includes(value);
+  return (value !== undefined) === test.exists;
+};
+const sameText = (a: string | undefined, b: string): boolean => a?.trim().toLowerCase() === b.trim().toLowerCase();
+const mayBeWritten = (disk: Disk): boolean => !disk.removable && !disk.readOnly;
+const diskBytesOf = (host: Host): number =>
+  Math.max(0, ...(host.inventory?.disks ?? []).filter(mayBeWritten).map((disk) => disk.sizeBytes));
+
+type Test = (host: Host, wish: Wish) => { readonly reason: string; readonly has?: number } | undefined;
+const unlike = (wanted: string | undefined, found: readonly (string | null | undefined)[]): { readonly reason: string } | undefined => {
+  const said = found.filter((word) => typeof word === 'string');
+  if (wanted === undefined || said.some((word) => sameText(word, wanted))) return undefined;
+  return { reason: `${said.join(' or ') || 'not known'}, not ${wanted}` };
+};
+const below = (has: number, wanted: number | undefined): { readonly reason: string; readonly has: number } | undefined =>
+  wanted === undefined || has >= wanted ? undefined : { reason: `has ${has}, wanted ${wanted}`, has };
+
+const tests: { readonly [K in MisfitClass]: Test } = {
+  discovered: (host) => (host.state === 'discovered' ? { reason: 'nobody has accepted it yet' } : undefined),
+  pool: (host, { selector, isNamed }) => {
+    const wanted = selector.pool ?? (isNamed ? undefined : plainProfile.pool);
+    return wanted === undefined || host.profile.pool === wanted
+      ? undefined
+      : { reason: `it is in pool ${host.profile.pool}, not ${wanted}` };
+  },
+  'failure-domain': (host, { selector }) => unlike(selector.failureDomain, [host.profile.failureDomain]),
+  labels: (host, { selector }) => {
+    const missed = Object.entries(selector.labels ?? {}).find(([key, test]) => !passes(test, host.profile.labels[key]));
+    if (missed === undefined) return undefined;
+    const [key, test] = missed;
+    return { reason: `label ${key} is ${JSON.stringify(host.profile.labels[key] ?? null)}, wanted ${JSON.stringify(test)}` };
+  },
+  uninspected: (host) => (host.inventory === null ? { reason: 'it was never inspected' } : undefined),
+  arch: (host, { selector }) => unlike(selector.arch, [host.inventory?.arch]),
+  firmware: (host, { selector }) => unlike(selector.firmware, [host.firmware]),
+  vendor: (host, { selector }) => unlike(selector.vendor, [host.identified?.vendor, host.inventory?.vendor]),
+  model: (host, { selector }) => unlike(selector.model, [host.identified?.model, host.inventory?.product]),
+  cores: (host, { selector }) => below(host.inventory?.cpu.cores ?? 0, selector.cores),
+  memory: (host, { selector }) => below(host.inventory?.memoryBytes ?? 0, selector.memoryBytes),
+  'disk-size': (host, { selector }) => below(diskBytesOf(host), selector.diskBytes),
+  nics: (host, { selector }) => below(host.inventory?.nics.length ?? 0, selector.nics),
+  'disk-rule': (host, { rule }) => {
+    const choice = chooseDisk(rule, host.inventory?.disks ?? []);
+    return 'refused' in choice ? { reason: choice.reason } : undefined;
+  },
+  'image-size': (host, { rule, imageBytes }) => {
+    const choice = chooseDisk(rule, host.inventory?.disks ?? []);
+    return 'chosen' in choice ? below(choice.chosen.sizeBytes, imageBytes) : undefined;
+  },
+  held: ({ held }) => (held === null ? undefined : { reason: `held by ${held.by}: ${held.why}` }),
+  failed: ({ failed }) => (failed === null ? undefined : { reason: `failed at ${failed.step}: ${failed.reason}` }),
+  claimed: ({ claim }) => (claim === null ? undefined : { reason: `claimed by ${claim.owner} (${claim.id})` }),
+  cleaning: ({ state }) => (state === 'cleaning' ? { reason: 'it is being cleaned' } : undefined),
+  busy: ({ state }) => (state === 'available' ? undefined : { reason: `it is ${state}` }),
+};
+
+/** Why the host cannot be taken for this wish now; undefined where it can. */
+export const misfit = (host: Host, wish: Wish): Misfit | undefined => {
+  for (const name of misfitClasses) {
+    const missed = tests[name](host, wish);
+    if (missed !== undefined) return { class: name, host, ...missed };
+  }
+  return undefined;
+};
+
+/**
+ * Which of several fitting hosts comes first: least memory, then fewest cores (large hosts are left for those who need them),
+ * then longest available (wear is shared), then by name. The same hosts give the same choice.
+ */
+export const byPreference = (a: Host, b: Host): number =>
+  (a.inventory?.memoryBytes ?? 0) - (b.inventory?.memoryBytes ?? 0) ||
+  (a.inventory?.cpu.cores ?? 0) - (b.inventory?.cpu.cores ?? 0) ||
+  (a.facts.availableSince ?? 0) - (b.facts.availableSince ?? 0) ||
+  (a.name < b.name ? -1 : 1);
+
+const gib = (bytes: number): string => {
+  const [size, unit] = bytes >= 1024 ** 3 ? [1024 ** 3, 'GiB'] : [1024 ** 2, 'MiB'];
+  return `${Number((bytes / size).toFixed(1))} ${unit}`;
+};
+const amount = (name: MisfitClass, value: number): string => (name === 'cores' || name === 'nics' ? `${value}` : gib(value));
+const sentences: { readonly [K in MisfitClass]: string } = {
+  discovered: 'discovered and not accepted',
+  pool: 'in another pool',
+  'failure-domain': 'in another failure domain',
+  labels: 'with other labels',
+  uninspected: 'never inspected',
+  arch: 'of another architecture',
+  firmware: 'with other firmware',
+  vendor: 'of another vendor',
+  model: 'of another model',
+  cores: 'with too few cores',
+  memory: 'with too little memory',
+  'disk-size': 'with too small disks',
+  nics: 'with too few NICs',
+  'disk-rule': 'whose disks do not fit the rule',
+  'image-size': 'whose disk is smaller than the image',
+  held: 'held',
+  failed: 'failed',
+  claimed: 'held by other claims',
+  cleaning: 'being cleaned',
+  busy: 'not ready yet',
+};
+const wantedOf = (name: MisfitClass, { selector, imageBytes }: Wish): number | undefined => {
+  if (name === 'image-size') return imageBytes;
+  if (name === 'disk-size') return selector.diskBytes;
+  if (name === 'memory') return selector.memoryBytes;
+  return name === 'cores' || name === 'nics' ? selector[name] : undefined;
+};
+
+/** One class of hosts that do not fit, for the answer to a claim. */
+export interface MisfitCount {
+  readonly class: MisfitClass;
+  readonly count: number;
+  /** Names of the first five. */
+  readonly hosts: readonly string[];
+  /** `with too little memory (largest 64 GiB, wanted 128 GiB)` */
+  readonly detail: string;
+}
+/** The misfits by class, the largest class first. */
+export const countMisfits = (misfits: readonly Misfit[], wish: Wish): readonly MisfitCount[] =>
+  misfitClasses
+    .map((name) => {
+      const of = misfits.filter((one) => one.class === name);
+      const has = of.map((one) => one.has).filter((one) => one !== undefined);
+      const wanted = wantedOf(name, wish);
+      const most =
+        has.length === 0 || wanted === undefined ? '' : ` (largest ${amount(name, Math.max(...has))}, wanted ${amount(name, wanted)})`;
+      const only = of.length === 1 && most === '' ? `: ${of[0]?.reason ?? ''}` : '';
+      return {
+        class: name,
+        count: of.length,
+        hosts: of.slice(0, 5).map(({ host }) => host.name),
+        detail: `${sentences[name]}${most}${only}`,
+      };
+    })
+    .filter(({ count }) => count > 0)
+    .toSorted((a, b) => b.count - a.count);
+/** `12 hosts looked at, none fits: 5 held by other claims; 1 never inspected`. */
+export const tellMisfits = (counts: readonly MisfitCount[], lookedAt: number): string =>
+  lookedAt === 0
+    ? 'there is no host in this rack: enrol one, or accept one that was discovered'
+    : `${lookedAt} ${lookedAt === 1 ? 'host' : 'hosts'} looked at, none fits: ${counts.map(({ count, detail }) => `${count} ${detail}`).join('; ')}`;
