@@ -80,19 +80,16 @@ export interface ConfigFault {
 }
 export type JudgedConfig = { readonly config: Config } | { readonly faults: readonly ConfigFault[] };
 
-/** A key that might have been meant: one letter more, less or other, or the same letters otherwise written. */
-const meant = (key: string, known: readonly string[]): string | undefined => {
-  const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '');
-  const near = (one: string, other: string): boolean => {
-    const [short, long] = one.length <= other.length ? [one, other] : [other, one];
-    let same = 0;
-    while (same < short.length && short[same] === long[same]) same += 1;
-    return (
-      long.length - short.length <= 1 && (short.slice(same + 1) === long.slice(same + 1) || short.slice(same) === long.slice(same + 1))
-    );
-  };
-  return known.find((name) => near(plain(name), plain(key)));
+const plainKey = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '');
+/** At most one letter more, less or other. */
+const isNear = (one: string, other: string): boolean => {
+  const [short, long] = one.length <= other.length ? [one, other] : [other, one];
+  let same = 0;
+  while (same < short.length && short[same] === long[same]) same += 1;
+  return long.length - short.length <= 1 && (short.slice(same + 1) === long.slice(same + 1) || short.slice(same) === long.slice(same + 1));
 };
+/** A key that might have been meant. */
+const meant = (key: string, known: readonly string[]): string | undefined => known.find((name) => isNear(plainKey(name), plainKey(key)));
 const keysAt = (path: readonly PropertyKey[]): readonly string[] => {
   // The schema as JSON has the keys of each place, also behind transformations.
   let at: JsonSchema | undefined = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
@@ -114,7 +111,9 @@ const whereIn =
     if (pair !== undefined && isScalar(pair.key) && pair.key.range) return lines.linePos(pair.key.range[0]).line;
     // The nearest enclosing node that stands in the file.
     for (let length = path.length; length >= 0; length--) {
-      const node = document.getIn(path.slice(0, length), true);
+      const at = path.slice(0, length);
+      // A key of digits is a number in YAML, and a text in what was checked.
+      const node = document.getIn(at, true) ?? document.getIn(at.map(asNumber), true);
       if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
     }
     return 1;
@@ -122,7 +121,7 @@ const whereIn =
 const faultsOf = (issue: z.core.$ZodIssue, where: Where): readonly ConfigFault[] => {
   const { path } = issue;
   if (issue.code !== 'unrecognized_keys') {
-    const message = / received undefined$/.test(issue.message) ? 'is missing' : issue.message;
+    const message = issue.message.endsWith(' received undefined') ? 'is missing' : issue.message;
     return [{ line: where(path), path: path.join('.'), message }];
   }
   return issue.keys.map((key) => {
