@@ -1,0 +1,155 @@
+/** The commands of a virtual IPMI BMC in one table: function, number, the privilege it needs (IPMI 2.0 appendix G), what is done. */
+import * as tables from '../../bmc/ipmi/commands.ts';
+import type { Command } from '../../bmc/ipmi/commands.ts';
+import { Completion, NetFn } from '../../bmc/ipmi/message.ts';
+import { Privilege } from '../../bmc/ipmi/opening.ts';
+import { DecodeError } from '../../wire/reader.ts';
+import type { Clock } from '../../world/world.ts';
+import type { BootOptions } from './ipmi-boot.ts';
+import type { Chassis } from './ipmi-chassis.ts';
+
+/** What the commands work on. */
+export interface IpmiParts {
+  readonly chassis: Chassis;
+  readonly boot: BootOptions;
+  /** The inventory, device 0. */
+  readonly fru: Uint8Array;
+  /** In the order of SMBIOS, as most BMCs send it. */
+  readonly guid: Uint8Array;
+  readonly clock: Clock;
+}
+export interface IpmiReply {
+  readonly code: number;
+  readonly data: Uint8Array;
+}
+export interface IpmiCommand {
+  readonly netFn: number;
+  readonly command: number;
+  readonly privilege: number;
+  readonly run: (data: Uint8Array) => IpmiReply;
+}
+
+/** A refusal says nothing but its code. */
+export const refused = (code: number): IpmiReply => ({ code, data: new Uint8Array() });
+export const done = (...data: readonly number[]): IpmiReply => ({ code: Completion.ok, data: Uint8Array.from(data) });
+
+/** A command of the shared tables: `run` gives its answer, or the completion code of a refusal. */
+export const served = <Q extends object, A extends object>(
+  of: Command<Q, A>,
+  privilege: number,
+  run: (request: Q) => A | number,
+): IpmiCommand => ({
+  netFn: of.netFn,
+  command: of.command,
+  privilege,
+  run: (data) => {
+    try {
+      const answer = run(tables.decodeRequest(of, data));
+      return typeof answer === 'number' ? refused(answer) : { code: Completion.ok, data: tables.encodeResponse(of, answer) };
+    } catch (error) {
+      if (error instanceof DecodeError) return refused(Completion.requestLength);
+      throw error;
+    }
+  },
+});
+const none = { more: new Uint8Array() };
+/** Where all went well there is nothing to say. */
+const orCode = (code: number): typeof none | number => (code === Completion.ok ? none : code);
+
+/** "Requested sensor, data or record not present" (table 5-2). */
+const notPresent = 0xcb;
+/** At most so many bytes fit a message of the narrowest channels. */
+const fruReadBytesMax = 64;
+
+const chassisCommands = ({ chassis, boot }: IpmiParts): readonly IpmiCommand[] => [
+  served(tables.getChassisStatus, Privilege.user, () => {
+    const on = chassis.isOn();
+    return {
+      // Restore policy 0: it stays off after a power failure.
+      power: { on, overload: false, interlock: false, fault: false, controlFault: false, restorePolicy: 0 },
+      lastEvent: { acFailed: false, overload: false, interlock: false, fault: false, byCommand: on && chassis.wasControlled },
+      misc: {
+        intrusion: false,
+        frontPanelLocked: false,
+        driveFault: false,
+        fanFault: false,
+        identify: chassis.light,
+        identifySupported: true,
+      },
+      more: new Uint8Array(),
+    };
+  }),
+  served(tables.chassisControl, Privilege.operator, ({ action }) => orCode(chassis.command(action.number))),
+  served(tables.chassisIdentify, Privilege.operator, ({ seconds, force }) => {
+    chassis.identify(seconds, force?.on);
+    return none;
+  }),
+  served(tables.setBootOptions, Privilege.operator, ({ parameter, data }) => orCode(boot.set(parameter, data))),
+  served(tables.getBootOptions, Privilege.operator, ({ parameter: { number }, set }) => {
+    const read = boot.get(number, set);
+    return typeof read === 'number' ? read : { version: 1, parameter: { number, invalid: read.invalid }, data: read.data };
+  }),
+  // Get System Restart Cause (§28.11): 0 unknown, 1 chassis control command; the channel it came by.
+  { netFn: NetFn.chassis, command: 0x07, privilege: Privilege.user, run: () => done(chassis.wasControlled ? 1 : 0, 1) },
+];
+
+/** Revision 1.0, IPMI 2.0; support 8Eh: sensor repository, event log, inventory, chassis (§20.1). Manufacturer 0: none. */
+const deviceId = {
+  deviceId: 0x20,
+  revision: { number: 1, providesSdrs: false },
+  firmware: { major: 1, updating: false },
+  firmwareMinorBcd: 0x00,
+  ipmiVersion: { major: 2, minor: 0 },
+  support: 0x8e,
+  manufacturer: 0,
+  product: 1,
+  auxiliary: new Uint8Array(4),
+} as const;
+
+const appCommands = ({ guid }: IpmiParts): readonly IpmiCommand[] => [
+  served(tables.getDeviceId, Privilege.user, () => deviceId),
+  served(tables.getSystemGuid, Privilege.callback, () => ({ guid, more: new Uint8Array() })),
+  // Get Self Test Results (§20.4): 55h, all passed.
+  { netFn: NetFn.app, command: 0x04, privilege: Privilege.user, run: () => done(0x55, 0x00) },
+  // Get Channel Info (§22.24): 802.3 LAN, IPMB-1.0, session based with several sessions, none counted.
+  { netFn: NetFn.app, command: 0x42, privilege: Privilege.user, run: () => done(1, 0x04, 0x01, 0x80, 0xf2, 0x1b, 0x00, 0x00, 0x00) },
+];
+
+/** Both logs (§31.2, §33.9): version 1.5 of their commands, no entries, free bytes not told, never changed, can be reserved. */
+const emptyLog = done(0x51, 0, 0, ...new Uint8Array(10).fill(0xff), 0x02);
+
+const storageCommands = ({ fru, clock }: IpmiParts): readonly IpmiCommand[] => {
+  const raw = (command: number, run: IpmiCommand['run']): IpmiCommand => ({
+    netFn: NetFn.storage,
+    command,
+    privilege: Privilege.user,
+    run,
+  });
+  return [
+    served(tables.getFruInfo, Privilege.user, ({ fru: device }) =>
+      device === 0 ? { sizeBytes: fru.length, access: { inWords: false }, more: new Uint8Array() } : notPresent,
+    ),
+    served(tables.readFru, Privilege.user, ({ fru: device, offset, count }) => {
+      if (device !== 0) return notPresent;
+      if (offset >= fru.length) return Completion.parameterOutOfRange;
+      const data = fru.slice(offset, offset + Math.min(count, fruReadBytesMax));
+      return { count: data.length, data };
+    }),
+    // An event log and a sensor repository in which nothing stands, so that tools which read them end cleanly.
+    raw(0x20, () => emptyLog),
+    raw(0x22, () => done(1, 0)),
+    raw(0x23, () => refused(notPresent)),
+    raw(0x40, () => emptyLog),
+    raw(0x42, () => done(1, 0)),
+    raw(0x43, () => refused(notPresent)),
+    // Get SEL Time (§31.10): seconds since 1970.
+    raw(0x48, () => done(...[0, 8, 16, 24].map((shift) => (Math.floor(clock.now() / 1000) >>> shift) & 0xff))),
+  ];
+};
+
+/** All that need no knowledge of the session they came by. */
+export const hostCommands = (parts: IpmiParts): readonly IpmiCommand[] => [
+  ...chassisCommands(parts),
+  ...appCommands(parts),
+  ...storageCommands(parts),
+];
