@@ -4,6 +4,7 @@ import about from '../package.json' with { type: 'json' };
 import { runCli } from './cli/program.ts';
 import type { BuildWish, LocalCommands } from './cli/session.ts';
 import type { ImageJson } from './api/types.ts';
+import { fullExample, minimalExample } from './config-example.ts';
 import { RemudaError } from './errors.ts';
 import { realLabWorld } from './world/real-lab.ts';
 import type { LabWorld } from './world/lab-world.ts';
@@ -60,6 +61,10 @@ const local: LocalCommands = {
     });
     if (brought === undefined) throw new RemudaError('internal', `the build of ${recipe} brought nothing into the store`);
     return brought;
+  },
+  config: {
+    check: async (path) => (await import('./config-check.ts')).checkConfig(world, path),
+    example: (minimal) => (minimal ? minimalExample : fullExample),
   },
 };
 

@@ -4,6 +4,7 @@ import type { ImageDesk } from './api/admin-images.ts';
 import { adminRoutes } from './api/admin-routes.ts';
 import type { StatusJson } from './api/types.ts';
 import { bootFileNames } from './boot/decide.ts';
+import { missingInterfaces } from './config-check.ts';
 import { parseConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { startDaemon } from './daemon.ts';
@@ -115,6 +116,8 @@ const ended = (signal: AbortSignal): Promise<void> =>
 
 /** Serves until it is asked to end, and ends in good order while the world still stands; throws what `startDaemon` and the listeners throw. */
 export const serve = async (world: World, config: Config, version: string, until: AbortSignal): Promise<void> => {
+  const [missing] = await missingInterfaces(world, config);
+  if (missing !== undefined) throw new RemudaError('bad-config', missing);
   const daemon = await startDaemon(world, config);
   let listeners: readonly Listener[] = [];
   try {

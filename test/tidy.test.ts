@@ -35,6 +35,8 @@ const doors: Readonly<Record<string, readonly string[] | 'everything'>> = {
   'daemon.ts': 'everything',
   'config.ts': ['wire', 'subnets.ts'],
   'subnets.ts': ['wire'],
+  'config-example.ts': [],
+  'config-check.ts': ['wire', 'config.ts', 'boot/decide.ts', ...interfaces],
   'limits.ts': [],
   'errors.ts': [],
 };

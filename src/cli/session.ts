@@ -41,6 +41,16 @@ export interface LocalCommands {
   lab(args: readonly string[]): Promise<number>;
   /** Builds a recipe, and has what it leaves brought into the store. */
   buildImage(wish: BuildWish): Promise<ImageJson>;
+  readonly config: {
+    /** Everything that is wrong with the file (an absolute path), and what this machine lacks of what it names. */
+    check(path: string): Promise<{
+      readonly faults: readonly { readonly line: number; readonly path: string; readonly message: string }[];
+      readonly warnings: readonly string[];
+      /** With every default in its place; absent where there are faults. */
+      readonly config?: unknown;
+    }>;
+    example(minimal: boolean): string;
+  };
 }
 export interface CliDeps {
   readonly world: CliWorld;

@@ -78,6 +78,15 @@ export class FakeLocal implements LocalCommands {
     wish.onLine('compiling');
     return wish.bring({ path: '/built/tiny.raw', name: wish.name ?? wish.recipe, phoneHome: 'image' });
   };
+  /** What the next look at a configuration finds. */
+  checked: Awaited<ReturnType<LocalCommands['config']['check']>> = { faults: [], warnings: [], config: { log: 'info' } };
+  readonly config: LocalCommands['config'] = {
+    check: async (path) => {
+      this.asked.push(['check', path]);
+      return this.checked;
+    },
+    example: (minimal) => `# ${minimal ? 'minimal' : 'full'}\n`,
+  };
 }
 
 /** A daemon that listens at the default socket, and a way to run commands against it. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -151,6 +151,16 @@ describe('serve', () => {
     const { exit, err } = await run(['serve', '--config', config]);
     assert.equal(exit, 1);
     assert.match(err, /^error: .*remuda\.yaml:2: boot\.agent: [^]*\n {7}.*remuda\.yaml:\d+: [^]*next: {2}mend the configuration file/);
+  });
+  test('an interface that this machine does not have is told in words', async () => {
+    const { config } = await files('elsewhere');
+    await writeFile(config, (await readFile(config, 'utf8')).replaceAll('br0', 'nope0'));
+    const { exit, err } = await run(['serve', '--config', config]);
+    assert.equal(exit, 1);
+    assert.match(err, /^error: this machine has no network interface nope0; it has .*\nnext: {2}mend the configuration file/);
+    const checked = await run(['config', 'check', config]);
+    assert.equal(checked.exit, 0, checked.err);
+    assert.match(checked.out, /warning: this machine has no network interface nope0[^]*the configuration is right, 2 warnings/);
   });
   test('starts, answers doctor and the rest of the API on its socket, ends on SIGTERM with 0', async () => {
     const { socket: at, config } = await files('whole');

@@ -401,3 +401,32 @@ test('serve and lab are handed on, with their own arguments and exit codes', asy
     ['lab', 'up', '--hosts', '3', '--help'],
   ]);
 });
+
+describe('the configuration', () => {
+  test('check: every fault and warning a line; 1 where there is a fault', async () => {
+    const { local, run } = await bench();
+    const good = await run('config check');
+    assert.deepEqual([good.exit, good.out], [0, 'the configuration is right\n']);
+    local.checked = { faults: [], warnings: ['/a/vmlinuz is missing'], config: {} };
+    const warned = await run('config check r.yaml');
+    assert.equal(warned.exit, 0);
+    assert.equal(warned.out, '/home/ann/r.yaml: warning: /a/vmlinuz is missing\nthe configuration is right, 1 warning\n');
+    const fault = { line: 3, path: 'boot.agent', message: 'is missing' };
+    local.checked = { faults: [fault, { line: 4, path: '', message: 'no YAML' }], warnings: [] };
+    const bad = await run('config check r.yaml');
+    assert.equal(bad.exit, 1);
+    assert.equal(bad.out, '/home/ann/r.yaml:3: error: boot.agent: is missing\n/home/ann/r.yaml:4: error: no YAML\n2 errors\n');
+    assert.deepEqual(((await run('config check --json')).json() as { faults: unknown[] }).faults[0], fault);
+    assert.deepEqual(local.asked[0], ['check', '/etc/remuda/remuda.yaml']);
+    const { exit, err } = await run('config show r.yaml');
+    assert.equal(exit, 1);
+    assert.match(err, /r\.yaml:3: boot\.agent: is missing\n[^]*next: {2}mend the configuration/);
+  });
+  test('example and show', async () => {
+    const { run } = await bench();
+    assert.equal((await run('config example')).out, '# full\n');
+    assert.equal((await run('config example --minimal')).out, '# minimal\n');
+    assert.equal((await run('config show')).out, 'log: info\n');
+    assert.deepEqual((await run('config show --json')).json(), { log: 'info' });
+  });
+});

@@ -1,0 +1,98 @@
+/** The configuration as an example with every setting: what `remuda config example` prints. Lines of `#name: value` are settings at rest. */
+
+/** The least that serves one network. */
+export const minimalExample = `# The least that serves one network. All settings: remuda config example
+boot:
+  agent: /usr/share/remuda/agent
+  firmware: /usr/share/remuda/firmware
+subnets:
+  - interface: eth1
+    cidr: 10.77.0.0/24
+    serverAddress: 10.77.0.1
+    pool: { from: 10.77.0.100, to: 10.77.0.199 }
+`;
+
+export const fullExample = `# Remuda's configuration: /etc/remuda/remuda.yaml
+# Check it:   remuda config check /etc/remuda/remuda.yaml
+# After a change: remuda reload (or SIGHUP); it says what needs a restart instead.
+# A line that begins with # and no space is a setting with the value that it has when it is left out, or an example of one.
+
+# Where the database and the images live.
+#data: /var/lib/remuda
+
+# The key that seals secrets in the database (64 hex digits). Left out, it is made at the first start as data/key; keep a copy of it elsewhere.
+#keyFile: /etc/remuda/key
+# Earlier keys, while secrets are sealed anew.
+#oldKeyFiles: [/etc/remuda/key.old]
+
+# The Unix socket of the API: whoever may open it is an administrator.
+#socket: /run/remuda/remuda.sock
+
+# The API on loopback as well.
+#admin:
+#  address: 127.0.0.1
+#  port: 7470
+
+# What machines load first, and how they reach us.
+boot:
+  # Folder with vmlinuz, initrd.zst and ramdisk.json: the agent that inspects and installs.
+  agent: /usr/share/remuda/agent
+  # Folder with undionly.kpxe and snponly.efi.
+  firmware: /usr/share/remuda/firmware
+  # Plain HTTP for firmware, and TLS for agents, on the address of each subnet.
+  #httpPort: 7480
+  #agentPort: 7443
+  # Added to the agent's kernel command line: consoles, drivers.
+  #kernelArguments: console=ttyS1,115200n8
+
+# The networks that hosts boot from. Each is ours alone: no other DHCP server may answer there.
+subnets:
+  - interface: eth1
+    cidr: 10.77.0.0/24
+    # Our own address in it; the interface must have it.
+    serverAddress: 10.77.0.1
+    # Addresses for machines without a reservation.
+    pool:
+      from: 10.77.0.100
+      to: 10.77.0.199
+    #leaseSeconds: 3600
+    # What clients are told beside their address.
+    #router: 10.77.0.254
+    #dns: [10.77.0.2, 10.77.0.3]
+    #domain: rack1.example
+    #ntp: [10.77.0.2]
+    #mtu: 1500
+    # Any other DHCP option by its number, in hex: option 252, say.
+    #raw: { 252: '687474703a2f2f7761642f' }
+    # An address of its own for a MAC; options here win over those of the subnet, those of the host win over both.
+    #reservations:
+    #  - mac: 52:54:00:12:34:56
+    #    address: 10.77.0.20
+    #    hostName: db-1
+    #    router: 10.77.0.253
+    #    dns: [10.77.0.2]
+    #    domain: db.example
+    #    ntp: [10.77.0.2]
+    #    mtu: 9000
+    #    raw: { 252: '687474703a2f2f7761642f' }
+  # A network behind a DHCP relay: no interface of ours is in it.
+  #- relay:
+  #    # The interface at which the relay's packets arrive, and which relays may ask (any with an address in the network when left out).
+  #    via: eth1
+  #    addresses: [10.78.0.1]
+  #  cidr: 10.78.0.0/24
+  #  pool: { from: 10.78.0.100, to: 10.78.0.199 }
+  #  router: 10.78.0.1
+
+# Machines that are accepted without asking, by MAC or the beginning of one.
+#accept:
+#  macs: ['52:54:00:*']
+
+# Limits by their names; the table is in the documentation.
+#limits:
+#  bmcTimeoutMs: 10000
+#  stepTries: 3
+
+# debug, info, warn, error
+#log: info
+`;

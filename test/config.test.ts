@@ -1,0 +1,142 @@
+/** The configuration: every fault at once with its line, examples that hold every setting, and what may change while the daemon runs. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { z } from 'zod';
+import { checkConfig } from '../src/config-check.ts';
+import { fullExample, minimalExample } from '../src/config-example.ts';
+import { configSchema, faultText, judgeConfig, parseConfig } from '../src/config.ts';
+import { RemudaError } from '../src/errors.ts';
+import { parseIpv4 } from '../src/wire/address.ts';
+import type { LocalAddress } from '../src/world/world.ts';
+import { MemoryFiles } from './world/memory-files.ts';
+
+/** The example with every setting at rest woken. */
+const wokenExample = fullExample.replaceAll(/^( *)#(?=[a-z-]| {2,}[a-z-])/gim, '$1');
+const faults = (text: string): readonly string[] => {
+  const judged = judgeConfig(text);
+  return 'config' in judged ? [] : judged.faults.map((fault) => faultText('r.yaml', fault));
+};
+const boot = 'boot: { agent: /a, firmware: /f }\n';
+const subnet = 'subnets: [{ interface: br0, cidr: 10.77.0.0/24, serverAddress: 10.77.0.1, pool: { from: 10.77.0.50, to: 10.77.0.99 } }]\n';
+
+describe('faults', () => {
+  const cases: readonly { name: string; text: string; says: readonly string[] }[] = [
+    { name: 'none', text: boot + subnet, says: [] },
+    {
+      name: 'several at once, in the order of the lines',
+      text: `log: loud\nboot:\n  agent: here\n${subnet}data: there\n`,
+      says: [
+        'r.yaml:1: log: Invalid option: expected one of "debug"|"info"|"warn"|"error"',
+        'r.yaml:3: boot.agent: Invalid string: must start with "/"',
+        'r.yaml:3: boot.firmware: is missing',
+        'r.yaml:5: data: Invalid string: must start with "/"',
+      ],
+    },
+    {
+      name: 'a setting that is written otherwise',
+      text: `${boot}${subnet}accepts: {}\nacept: {}\nsub-nets: []\n`,
+      says: ['accept', 'accept', 'subnets'].map(
+        (guess, at) => `r.yaml:${at + 3}: ${['accepts', 'acept', 'sub-nets'][at] ?? ''}: there is no such setting; is ${guess} meant?`,
+      ),
+    },
+    {
+      name: 'a setting that nobody knows, deep inside',
+      text: `${boot}subnets:\n  - interface: br0\n    cidr: 10.77.0.0/24\n    serverAddress: 10.77.0.1\n    pool:\n      from: 10.77.0.50\n      to: 10.77.0.99\n      colour: red\n`,
+      says: ['r.yaml:9: subnets.0.pool.colour: there is no such setting; here may stand from, to'],
+    },
+    {
+      name: 'YAML itself, all of it',
+      text: 'a: [\nb: "\n',
+      says: [
+        'r.yaml:2: Flow sequence in block collection must be sufficiently indented and end with a ]',
+        'r.yaml:3: Missing closing "quote',
+      ],
+    },
+    { name: 'an empty file', text: '', says: ['r.yaml:1: boot: is missing', 'r.yaml:1: subnets: is missing'] },
+    {
+      name: 'a limit that is none',
+      text: `${boot}${subnet}limits:\n  speed: 3\n`,
+      says: ['r.yaml:4: limits.speed: there is no limit speed'],
+    },
+  ];
+  for (const { name, text, says } of cases) test(name, () => assert.deepEqual(faults(text), says));
+  test('as one refusal with a line for each', () => {
+    assert.throws(
+      () => parseConfig('log: loud\n', 'r.yaml'),
+      (error: unknown) => error instanceof RemudaError && error.code === 'bad-config' && error.message.split('\n').length === 3,
+    );
+  });
+});
+
+describe('the examples', () => {
+  test('are whole configurations, also with every setting woken', () => {
+    assert.deepEqual(faults(minimalExample), []);
+    assert.deepEqual(faults(fullExample), []);
+    assert.deepEqual(faults(wokenExample), []);
+  });
+  test('what is said to be a default is one', () => {
+    const full = parseConfig(fullExample, 'full');
+    const woken = parseConfig(wokenExample, 'woken');
+    for (const key of ['data', 'socket', 'log'] as const) assert.equal(woken[key], full[key]);
+    assert.deepEqual([woken.boot.httpPort, woken.boot.agentPort], [full.boot.httpPort, full.boot.agentPort]);
+  });
+  test('every setting of the schema stands in the full one', () => {
+    interface Schema {
+      readonly properties?: Readonly<Record<string, Schema>>;
+      readonly items?: Schema;
+      readonly anyOf?: readonly Schema[];
+    }
+    const keys = (schema: Schema): readonly string[] => [
+      ...Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => [name, ...keys(inner)]),
+      ...(schema.items === undefined ? [] : keys(schema.items)),
+      ...(schema.anyOf ?? []).flatMap(keys),
+    ];
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what of JSON Schema matters here
+    const all = keys(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as Schema);
+    assert.ok(all.length > 25, `${all.length} settings`);
+    assert.deepEqual(
+      [...new Set(all)].filter((name) => !new RegExp(`^[ #-]*${name}:|[{,] ${name}:`, 'm').test(fullExample)),
+      [],
+    );
+  });
+  test('stand in deploy/examples as they are printed', () => {
+    assert.equal(readFileSync('deploy/examples/remuda.yaml', 'utf8'), fullExample);
+    assert.equal(readFileSync('deploy/examples/remuda-minimal.yaml', 'utf8'), minimalExample);
+  });
+});
+
+describe('against the machine', () => {
+  const at = async (folders: readonly string[], addresses: readonly LocalAddress[]) => {
+    const files = new MemoryFiles({ now: () => 0 });
+    for (const folder of folders) await files.makeFolder(folder);
+    await files.makeFolder('/a');
+    await files.makeFolder('/f');
+    for (const path of ['/a/ramdisk.json', '/a/vmlinuz', '/a/initrd.zst', '/f/undionly.kpxe', '/f/snponly.efi', '/f/autoexec.ipxe'])
+      await files.write(path, 'x');
+    await files.makeFolder('/etc');
+    await files.write('/etc/r.yaml', boot + subnet);
+    return { files, net: { localAddresses: () => addresses } };
+  };
+  const address = parseIpv4('10.77.0.1');
+  assert.ok(address !== undefined);
+  test('all is there', async () => {
+    const machine = await at(['/sys/class/net/lo', '/sys/class/net/br0'], [{ interface: 'br0', address, prefix: 24 }]);
+    const { faults: none, warnings, config } = await checkConfig(machine, '/etc/r.yaml');
+    assert.deepEqual([none, warnings], [[], []]);
+    assert.equal(config?.boot.agent, '/a');
+  });
+  test('an interface, an address and a file that are not', async () => {
+    const machine = await at(['/sys/class/net/lo', '/sys/class/net/eth0'], []);
+    await machine.files.remove('/f/snponly.efi');
+    const { warnings } = await checkConfig(machine, '/etc/r.yaml');
+    assert.deepEqual(warnings, [
+      'this machine has no network interface br0; it has eth0: name one of them under subnets, or make it first',
+      'br0 does not have the address 10.77.0.1 now: ip address add 10.77.0.1/24 dev br0',
+      '/f/snponly.efi is missing: hosts that need it cannot boot from the network',
+    ]);
+  });
+  test('no file', async () => {
+    await assert.rejects(checkConfig(await at([], []), '/etc/none.yaml'), /there is no configuration at \/etc\/none\.yaml/);
+  });
+});
