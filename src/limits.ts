@@ -37,6 +37,12 @@ export const limits = {
   // bmc
   bmcTimeoutMs: 10_000,
   bmcReplyBytes: 1024 * 1024,
+  // A password that was refused is not tried again for so long, doubled each time: BMCs lock an account after three to five attempts.
+  bmcLoginPauseMs: 5 * 60_000,
+  bmcLoginPauseMostMs: 60 * 60_000,
+  ipmiResendFirstMs: 500,
+  ipmiResendMostMs: 2_000,
+  ipmiBusyTries: 4,
   // boot
   bootTicketMs: 30 * 60_000,
   agentPollMs: 10_000,
