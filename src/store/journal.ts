@@ -68,3 +68,14 @@ export const timeline = async (
   if (after !== undefined) return (await rows.where('seq', '>', after).orderBy('seq').execute()).map(journalOf);
   return (await rows.orderBy('seq', 'desc').execute()).map(journalOf).toReversed();
 };
+
+/** See Store.journal. */
+export const wholeJournal = async (
+  db: Kysely<Schema>,
+  { after, most }: { readonly after: number; readonly most: number },
+): Promise<readonly JournalRow[]> =>
+  (await db.selectFrom('journal').selectAll().where('seq', '>', after).orderBy('seq').limit(most).execute()).map(journalOf);
+
+/** See Store.newestEntry. */
+export const newestEntry = async (db: Kysely<Schema>): Promise<number> =>
+  (await db.selectFrom('journal').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst())?.seq ?? 0;

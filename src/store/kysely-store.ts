@@ -9,7 +9,7 @@ import type { Lease } from '../wire/words.ts';
 import { audit, auditLog, auditOutcome, createToken, revokeToken, tokens } from './access.ts';
 import { createHost, forgetHost, saveHost } from './hosts.ts';
 import type { Write } from './hosts.ts';
-import { journal, newestEntry, observe, pieces, timeline } from './journal.ts';
+import { newestEntry, observe, pieces, timeline, wholeJournal } from './journal.ts';
 import { Queue } from './queue.ts';
 import { claimOf, hostOf, leaseOf, leaseRow } from './rows.ts';
 import type { Schema } from './schema.ts';
@@ -85,7 +85,7 @@ export class KyselyStore implements Store {
   }
 
   journal(options: { readonly after: number; readonly most: number }): Promise<readonly JournalRow[]> {
-    return this.#read((db) => journal(db, options));
+    return this.#read((db) => wholeJournal(db, options));
   }
   newestEntry(): Promise<number> {
     return this.#read(newestEntry);

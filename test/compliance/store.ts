@@ -7,7 +7,7 @@ import { RemudaError } from '../../src/errors.ts';
 import { newHost } from '../../src/host/host.ts';
 import type { Claim, Host, JournalEntry } from '../../src/host/host.ts';
 import { limits } from '../../src/limits.ts';
-import type { JournalRow, Store } from '../../src/store/store.ts';
+import type { AuditEntry, JournalRow, Store, TokenRow } from '../../src/store/store.ts';
 import { parseIpv4, parseMac } from '../../src/wire/address.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import type { Lease } from '../../src/wire/words.ts';
@@ -19,7 +19,7 @@ export interface StoreUnderTest {
   readonly dispose: () => Promise<void>;
 }
 /** An implementation is opened with these, so that its bounds are near. */
-export const complianceLimits = { ...limits, timelineEntriesPerHost: 20, storeBusyMs: 0 };
+export const complianceLimits = { ...limits, timelineEntriesPerHost: 20, auditEntries: 20, storeBusyMs: 0 };
 const journalMost = complianceLimits.timelineEntriesPerHost;
 
 export const mac = (number: number): Mac => {
@@ -493,6 +493,79 @@ const interleavings: Case = async (_, { reopen }) => {
   );
 };
 
+const tokenNumber = (number: number): TokenRow => ({
+  id: `t${number}`,
+  name: `ci-${number}`,
+  role: 'viewer',
+  hash: String(number).padStart(64, '0'),
+  createdAt: 1_000 + number,
+  expiresAt: number % 2 === 0 ? 9_000 : null,
+  revokedAt: null,
+});
+const asked = (action: string, more: Partial<AuditEntry> = {}): AuditEntry => ({
+  at: 5_000,
+  actor: 'ann',
+  action,
+  subject: 'h1',
+  outcome: 'begun',
+  ...more,
+});
+const accessCases: Readonly<Record<string, Case>> = {
+  'entries of all hosts are read in the order of their writing, from a cursor': async (store) => {
+    assert.equal(await store.newestEntry(), 0);
+    assert.deepEqual(await store.journal({ after: 0, most: 5 }), []);
+    for (const number of [1, 2]) await store.create(hostNumber(number), [entry(`h${number}`, `enrolled ${number}`)]);
+    await store.observe([entry('h1', 'seen', 'packet')]);
+    const all = await store.journal({ after: 0, most: 10 });
+    assert.deepEqual(texts(all), ['enrolled 1', 'enrolled 2', 'seen']);
+    assert.equal(await store.newestEntry(), all.at(-1)?.seq);
+    const [first] = await store.journal({ after: 0, most: 1 });
+    assert.deepEqual(texts(await store.journal({ after: first?.seq ?? 0, most: 10 })), ['enrolled 2', 'seen']);
+  },
+  'tokens come back as they were made, and outlive the process': async (store, { reopen }) => {
+    for (const number of [2, 1]) await store.createToken(tokenNumber(number));
+    assert.deepEqual(await (await reopen()).tokens(), [tokenNumber(1), tokenNumber(2)]);
+  },
+  'a name is given once at a time': async (store) => {
+    await store.createToken(tokenNumber(1));
+    await refused('conflict', store.createToken({ ...tokenNumber(2), name: 'ci-1' }));
+    await store.revokeToken('t1', 7_000);
+    await store.createToken({ ...tokenNumber(2), name: 'ci-1' });
+    assert.equal((await store.tokens()).length, 2);
+  },
+  'a revoked token stays revoked from its first moment': async (store) => {
+    await store.createToken(tokenNumber(1));
+    assert.equal((await store.revokeToken('t1', 7_000)).revokedAt, 7_000);
+    assert.equal((await store.revokeToken('t1', 8_000)).revokedAt, 7_000);
+    assert.equal((await store.tokens())[0]?.revokedAt, 7_000);
+    await refused('not-found', store.revokeToken('t9', 8_000));
+  },
+  'what was asked is on record before it is done, and what became of it afterwards': async (store, { reopen }) => {
+    const seq = await store.audit(asked('holdHost', { detail: { request: 'r1' } }));
+    await store.audit(asked('claimHost'));
+    await store.auditOutcome(seq, 'ok');
+    const again = await reopen();
+    const rows = await again.auditLog({ most: 10 });
+    assert.deepEqual(
+      rows.map(({ action, outcome, detail }) => [action, outcome, detail]),
+      [
+        ['claimHost', 'begun', undefined],
+        ['holdHost', 'ok', { request: 'r1' }],
+      ],
+    );
+    assert.deepEqual(
+      (await again.auditLog({ before: rows[0]?.seq ?? 0, most: 10 })).map(({ action }) => action),
+      ['holdHost'],
+      'the rows before the cursor',
+    );
+  },
+  'the audit log is bounded: the oldest rows go': async (store) => {
+    for (let number = 1; number <= 25; number++) await store.audit(asked(`a${number}`));
+    const rows = await store.auditLog({ most: 100 });
+    assert.deepEqual([rows.length, rows[0]?.action, rows.at(-1)?.action], [20, 'a25', 'a6']);
+  },
+};
+
 /** Runs the whole suite; `open` gives a new, empty store under `complianceLimits`. */
 export const storeCompliance = (name: string, open: () => Promise<StoreUnderTest>): void => {
   const cases: Readonly<Record<string, Case>> = {
@@ -501,6 +574,7 @@ export const storeCompliance = (name: string, open: () => Promise<StoreUnderTest
     ...journalCases,
     ...otherCases,
     ...crashCases,
+    ...accessCases,
     'random interleavings keep versions, journal and claims consistent': interleavings,
   };
   for (const [sentence, run] of Object.entries(cases))
