@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RemudaError } from '../../src/errors.ts';
+import { limits } from '../../src/limits.ts';
 import type { Code } from '../../src/errors.ts';
 import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
 import type { HttpCall, HttpReply, Route } from '../../src/world/world.ts';
@@ -265,6 +266,48 @@ describe('BMCs that are not by the book', () => {
   });
 });
 
+describe('the identify light', () => {
+  const lit = (where: object): { routes: readonly Route[]; patched: unknown[] } => {
+    const patched: unknown[] = [];
+    let state: Readonly<Record<string, unknown>> = { '@odata.id': '/light', ...where };
+    const light: readonly Route[] = [
+      { method: 'GET', path: '/light', handle: async () => ({ status: 200, body: JSON.stringify(state) }) },
+      {
+        method: 'PATCH',
+        path: '/light',
+        handle: async ({ body }) => {
+          const change = JSON.parse(new TextDecoder().decode(body)) as object;
+          patched.push(change);
+          state = { ...state, ...change };
+          return { status: 200 };
+        },
+      },
+    ];
+    const system = { '@odata.id': '/s/a', Links: { Chassis: [{ '@odata.id': '/light' }] } };
+    return { routes: [...canned(oneSystem(system)), ...light], patched };
+  };
+  test('at the chassis, by the new property', async () => {
+    const { routes, patched } = lit({ LocationIndicatorActive: false, IndicatorLED: 'Off' });
+    const { driver } = await bench({ routes });
+    const on = await driver.locate(15);
+    assert.deepEqual([on.observed, on.settled], ['on', true]);
+    assert.match(on.note ?? '', /until it is told off/);
+    assert.deepEqual(await driver.locate('off'), { asked: 'off', observed: 'off', settled: true });
+    assert.deepEqual(patched, [{ LocationIndicatorActive: true }, { LocationIndicatorActive: false }]);
+  });
+  test('by the old property', async () => {
+    const { routes, patched } = lit({ IndicatorLED: 'Lit' });
+    const { driver } = await bench({ routes });
+    assert.equal((await driver.locate('off')).observed, 'off');
+    assert.equal((await driver.locate(5)).observed, 'on');
+    assert.deepEqual(patched, [{ IndicatorLED: 'Off' }, { IndicatorLED: 'Blinking' }]);
+  });
+  test('a host without one says so', async () => {
+    const { driver } = await bench({ routes: canned(oneSystem({ '@odata.id': '/s/a' })) });
+    assert.match((await fails(driver.locate(5), 'bmc-refused')).message, /no identify light/);
+  });
+});
+
 describe('ways in, by the book and beside it', () => {
   const root = { 'GET /redfish/v1/': { Systems: { '@odata.id': '/s' }, Links: { Sessions: { '@odata.id': '/sessions' } } } };
   const rest = { 'GET /s': { Members: [{ '@odata.id': '/s/a' }] }, 'GET /s/a': { PowerState: 'On' } };
@@ -286,11 +329,29 @@ describe('ways in, by the book and beside it', () => {
     assert.match(calls.at(-1)?.headers?.['authorization'] ?? '', /^Basic /);
     assert.ok(log.some(({ message }) => message.includes('HTTP basic')));
   });
-  test('basic that is refused is tried once', async () => {
-    const { driver, calls } = await bench({ quirks: { noSessionService: true, wrongPassword: true } });
-    for (const _ of [1, 2]) await fails(driver.readPower(), 'bmc-refused');
-    assert.equal(calls.filter(({ url }) => url.endsWith('/Systems')).length, 2);
-  });
+  for (const noSessionService of [true, false])
+    test(`credentials that are refused are sent once, then waited out: ${noSessionService ? 'basic' : 'session'}`, async () => {
+      const { driver, driverFor, calls, clock, quirks } = await bench({ quirks: { noSessionService, wrongPassword: true } });
+      const logins = (): number =>
+        calls.filter(
+          ({ method, url, headers }) => (method === 'POST' && url.endsWith('/Sessions')) || headers?.['authorization'] !== undefined,
+        ).length;
+      for (const _ of [1, 2, 3]) {
+        const { message, values } = await fails(driver.readPower(), 'bmc-refused');
+        assert.match(message, /refuses the user "admin" with the password it was given/);
+        assert.ok(Number(values['retryAfterSeconds']) > 200, String(values['retryAfterSeconds']));
+      }
+      assert.equal(logins(), 1);
+      await clock.sleep(limits.bmcLoginPauseMs);
+      assert.ok(Number((await fails(driver.readPower(), 'bmc-refused')).values['retryAfterSeconds']) > 500);
+      assert.equal(logins(), 2);
+      // Other credentials are another driver, and are tried at once.
+      quirks.wrongPassword = false;
+      assert.equal(await driverFor({}).readPower(), 'off');
+      await fails(driver.readPower(), 'bmc-refused');
+      await clock.sleep(2 * limits.bmcLoginPauseMs);
+      assert.equal(await driver.readPower(), 'off');
+    });
   test('a token that is refused at once is not renewed', async () => {
     const routes = canned({ ...root, 'POST /sessions': { reply: opened('t0k') }, 'GET /s': { reply: { status: 401 } } });
     const { driver, calls } = await bench({ routes });

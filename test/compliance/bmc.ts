@@ -9,7 +9,7 @@ import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
 
 export interface BmcUnderTest {
   readonly driver: BmcDriver;
-  readonly machine: Machine & { readonly boots: readonly ('network' | 'disk' | undefined)[] };
+  readonly machine: Machine & { readonly boots: readonly ('network' | 'disk' | undefined)[]; readonly presses: number };
   readonly quirks: BmcQuirks;
   /** Commands the BMC took, in its own words. */
   readonly commands: readonly { readonly what: string }[];
@@ -35,6 +35,7 @@ const fails = async (promise: Promise<unknown>, code: Code, password: string): P
 export const bmcCompliance = (name: string, make: Make): void => {
   describe(`${name}: what a BmcDriver owes`, () => {
     verbs(make);
+    wishes(make);
     order(make);
     faults(make);
   });
@@ -74,6 +75,44 @@ const verbs = (make: Make): void => {
     assert.equal((await driver.bootOnceFromNetwork(undefined)).settled, true);
     for (const power of ['on', 'off', 'on'] as const) await driver.setPower(power);
     assert.deepEqual(machine.boots, ['network', undefined]);
+  });
+};
+
+const wishes = (make: Make): void => {
+  test('boot from the disk once, persistently from the network, and by the permanent order', async () => {
+    const { driver, machine } = await make();
+    const { firmware } = machine;
+    assert.deepEqual(await driver.setBoot({ device: 'disk', persistent: false, firmware }), {
+      asked: 'disk',
+      observed: 'disk',
+      settled: true,
+    });
+    for (const power of ['on', 'off', 'on', 'off'] as const) await driver.setPower(power);
+    assert.equal((await driver.setBoot({ device: 'network', persistent: true, firmware })).settled, true);
+    for (const power of ['on', 'off', 'on', 'off'] as const) await driver.setPower(power);
+    assert.equal((await driver.setBoot({ device: 'none', persistent: false, firmware: undefined })).settled, true);
+    await driver.setPower('on');
+    assert.deepEqual(machine.boots, ['disk', undefined, 'network', 'network', undefined]);
+  });
+  test('boot once after a persistent override ends it', async () => {
+    const { driver, machine } = await make();
+    await driver.setBoot({ device: 'network', persistent: true, firmware: machine.firmware });
+    assert.deepEqual(await driver.bootOnceFromNetwork(machine.firmware), { asked: 'network', observed: 'network', settled: true });
+    for (const power of ['on', 'off', 'on'] as const) await driver.setPower(power);
+    assert.deepEqual(machine.boots, ['network', undefined]);
+  });
+  test('reset and cycle start the host again, soft presses its button', async () => {
+    const { driver, machine } = await make();
+    await driver.setPower('on');
+    for (const action of ['reset', 'cycle'] as const) assert.equal((await driver.command(action)).power, 'on');
+    assert.equal(machine.boots.length, 3);
+    assert.deepEqual([(await driver.command('soft')).asked, machine.presses], ['soft', 1]);
+  });
+  test('of a host that is off: soft is done already, cycle and reset are a conflict; nothing is sent', async () => {
+    const { driver, commands, password } = await make();
+    assert.equal((await driver.command('soft')).power, 'off');
+    for (const action of ['reset', 'cycle'] as const) await fails(driver.command(action), 'state-conflict', password);
+    assert.equal(commands.length, 0);
   });
 };
 

@@ -2,13 +2,15 @@
 import type { ZodType } from 'zod';
 import { RemudaError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
+import { LoginPause } from '../login.ts';
+import type { LoginLimits } from '../login.ts';
 import type { HttpAnswer, HttpCall, Log, Method, World } from '../../world/world.ts';
 import type { BmcAddress } from '../../wire/words.ts';
 import { serviceRoot, sessionService } from './messages.ts';
 import { jsonOf, refusal } from './refusal.ts';
 
 export type BmcWorld = Pick<World, 'http' | 'clock' | 'log'>;
-export type BmcLimits = Pick<Limits, 'bmcTimeoutMs' | 'bmcReplyBytes'>;
+export type BmcLimits = Pick<Limits, 'bmcTimeoutMs' | 'bmcReplyBytes'> & LoginLimits;
 
 export interface Ask {
   readonly method: Method;
@@ -50,12 +52,14 @@ export class Connection {
   readonly #world: BmcWorld;
   readonly #address: BmcAddress;
   readonly #limits: BmcLimits;
+  readonly #login: LoginPause;
   #pass: Pass | undefined;
 
   constructor(world: BmcWorld, address: BmcAddress, limits: BmcLimits) {
     this.#world = world;
     this.#address = address;
     this.#limits = limits;
+    this.#login = new LoginPause({ url: address.url, username: address.username }, world.clock, limits);
   }
 
   /** Reads a resource; throws where the answer is no success, no JSON, or not this resource. */
@@ -73,12 +77,28 @@ export class Connection {
   async ask(ask: Ask): Promise<HttpAnswer> {
     const remembered = this.#pass;
     const pass = (this.#pass ??= await this.#enter(ask.signal));
+    if ('basic' in pass) return this.#sendBasic(ask);
     const answer = await this.#send(ask, headersFor(pass));
-    if (answer.status !== 401 || remembered === undefined || 'basic' in pass) return answer;
+    if (answer.status !== 401 || remembered === undefined) return answer;
     this.#log.debug('the BMC knows the session no more, logging in again');
     this.#pass = undefined;
     const again = (this.#pass = await this.#enter(ask.signal));
-    return this.#send(ask, headersFor(again));
+    return 'basic' in again ? this.#sendBasic(ask) : this.#send(ask, headersFor(again));
+  }
+
+  /** With HTTP basic each request is a login. */
+  async #sendBasic(ask: Ask): Promise<HttpAnswer> {
+    this.#login.check();
+    const answer = await this.#send(ask, headersFor({ basic: this.#basic() }));
+    if (answer.status === 401) throw this.#loginRefused(ask, answer);
+    if (isSuccess(answer)) this.#login.accepted();
+    return answer;
+  }
+
+  #loginRefused(ask: Ask, answer: HttpAnswer): RemudaError {
+    const attempt = { what: `${ask.method} ${this.#url(ask.link)}`, secrets: this.#secrets(), isLogin: true };
+    const { message, values } = refusal(attempt, answer);
+    return this.#login.refused(message, values);
   }
 
   /** Our error for an answer that is no success. */
@@ -127,6 +147,7 @@ export class Connection {
       this.#log.info('the BMC has no session service: its password goes with every request (HTTP basic)');
       return basic;
     }
+    this.#login.check();
     const body = { UserName: this.#address.username, Password: this.#address.password };
     const ask: Ask = { method: 'POST', link: sessions, body, signal };
     const answer = await this.#send(ask, {});
@@ -134,7 +155,9 @@ export class Connection {
       this.#log.info('the BMC names a session service but has none: its password goes with every request (HTTP basic)');
       return basic;
     }
+    if (answer.status === 401 || answer.status === 403) throw this.#loginRefused(ask, answer);
     if (!isSuccess(answer)) throw this.refusal(ask, answer);
+    this.#login.accepted();
     const token = answer.headers['x-auth-token'] ?? '';
     if (token === '') throw new RemudaError('bmc-refused', `${this.#url(sessions)} opened a session without a token`);
     return { token, session: answer.headers['location'] };
@@ -147,7 +170,7 @@ export class Connection {
     const service = root.SessionService?.['@odata.id'];
     if (direct !== undefined || service === undefined) return direct;
     const ask: Ask = { method: 'GET', link: service, signal };
-    return this.#resource(ask, await this.#send(ask, headersFor({ basic: this.#basic() })), sessionService).value.Sessions?.['@odata.id'];
+    return this.#resource(ask, await this.#sendBasic(ask), sessionService).value.Sessions?.['@odata.id'];
   }
 
   #resource<T>(ask: Ask, answer: HttpAnswer, schema: ZodType<T>): Resource<T> {
@@ -162,8 +185,8 @@ export class Connection {
 
   /** No Accept-Encoding: compression turns ETags weak on some BMCs (sushy). */
   #send(ask: Ask, credentials: Readonly<Record<string, string>>): Promise<HttpAnswer> {
-    const { fingerprint, insecure } = this.#address;
-    const trust = fingerprint !== undefined ? { fingerprint } : insecure === true ? { insecure } : {};
+    const { fingerprint, ca, insecure } = this.#address;
+    const trust = fingerprint !== undefined ? { fingerprint } : ca !== undefined ? { ca } : insecure === true ? { insecure } : {};
     const json = ask.body === undefined ? {} : { 'content-type': 'application/json' };
     const match = ask.ifMatch === undefined ? {} : { 'if-match': ask.ifMatch };
     const call: HttpCall = {

@@ -39,6 +39,8 @@ const boot = z
   .catch(undefined);
 export type Boot = NonNullable<z.infer<typeof boot>>;
 
+const light = { LocationIndicatorActive: z.boolean().optional().catch(undefined), IndicatorLED: text };
+
 const resetAction = z
   .object({ target: text, 'ResetType@Redfish.AllowableValues': texts, '@Redfish.ActionInfo': text })
   .optional()
@@ -55,12 +57,17 @@ export const system = z.object({
   PowerState: text,
   Boot: boot,
   EthernetInterfaces: link,
-  Links: z.object({ ManagedBy: links }).optional().catch(undefined),
+  ...light,
+  Links: z.object({ ManagedBy: links, Chassis: links }).optional().catch(undefined),
   Actions: z.object({ '#ComputerSystem.Reset': resetAction }).optional().catch(undefined),
   /** DSP0266 §9.10 "Settings resource": where changes have to go. */
   '@Redfish.Settings': z.object({ SettingsObject: link }).optional().catch(undefined),
 });
 export type System = z.infer<typeof system>;
+
+/** DSP0268 "Chassis": the light is often here and not at the system. */
+export const chassis = z.object({ '@odata.id': text, '@odata.etag': text, ...light });
+export type Light = Pick<z.infer<typeof chassis>, '@odata.id' | '@odata.etag' | 'LocationIndicatorActive' | 'IndicatorLED'>;
 
 export const settingsResource = z.object({ '@odata.etag': text, Boot: boot });
 export const ethernetInterface = z.object({ MACAddress: text, PermanentMACAddress: text });

@@ -49,6 +49,8 @@ export interface Attempt {
   readonly what: string;
   /** Words that must not leave the daemon, even where a BMC repeats them. */
   readonly secrets: readonly string[];
+  /** The answer to a login: what to check is said by login.ts. */
+  readonly isLogin?: boolean;
 }
 
 /** The same text without the secrets. */
@@ -60,7 +62,7 @@ export const refusal = (attempt: Attempt, answer: HttpAnswer): RemudaError => {
   const said = messageOf(jsonOf(answer.body));
   const words = said === undefined ? '' : `: ${redacted(said, attempt.secrets)}`;
   const busy = answer.status >= 500 || answer.status === 429;
-  const login = answer.status === 401 || answer.status === 403 ? '; check its user and password' : '';
+  const login = attempt.isLogin !== true && (answer.status === 401 || answer.status === 403) ? '; check its user and password' : '';
   const retryAfterSeconds = retryAfterOf(answer);
   return new RemudaError(busy ? 'bmc-unreachable' : 'bmc-refused', `${attempt.what} was answered with ${answer.status}${words}${login}`, {
     values: { status: answer.status, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) },

@@ -1,14 +1,17 @@
-/** Boot once from the network, as Redfish says it: what to send, with which ETag, and how to read the result. Pure. */
+/** The boot override, as Redfish says it: what to send, with which ETag, and how to read the result. Pure. */
 import { RemudaError } from '../../errors.ts';
-import type { Outcome } from '../driver.ts';
+import type { BootDevice, BootWish, Outcome } from '../driver.ts';
 import type { Boot } from './messages.ts';
 
 export interface BootChange {
-  readonly BootSourceOverrideTarget: 'Pxe';
-  readonly BootSourceOverrideEnabled: 'Once';
+  readonly BootSourceOverrideTarget: 'Pxe' | 'Hdd' | 'None';
+  readonly BootSourceOverrideEnabled: 'Once' | 'Continuous' | 'Disabled';
   readonly BootSourceOverrideMode?: string;
 }
 
+/** DSP0268 BootSource; and how each is called in a sentence. */
+const targetNames = { network: 'Pxe', disk: 'Hdd', none: 'None' } as const;
+const deviceWords = { network: 'the network', disk: 'the disk', none: 'the permanent order' } as const;
 const modeNames = { bios: 'Legacy', uefi: 'UEFI' } as const;
 
 /** An empty list says nothing: some BMCs send one instead of leaving the annotation out. */
@@ -20,13 +23,15 @@ const permits = (allowed: readonly string[] | undefined, value: string): boolean
  * has one, because AMI and ASRockRack take only target, mode and enabled together; without it where there is none (HPE Gen9).
  * Throws `bmc-refused` where the BMC's own lists exclude it.
  */
-export const bootChange = (shown: Boot, firmware: 'bios' | 'uefi' | undefined): BootChange => {
+export const bootChange = (shown: Boot, { device, persistent, firmware }: BootWish): BootChange => {
+  const target = targetNames[device];
   const targets = shown['BootSourceOverrideTarget@Redfish.AllowableValues'];
-  if (!permits(targets, 'Pxe'))
-    throw new RemudaError('bmc-refused', `the BMC permits no boot override to the network, only: ${targets?.join(', ') ?? ''}`, {
+  if (!permits(targets, target))
+    throw new RemudaError('bmc-refused', `the BMC permits no boot override to ${deviceWords[device]}, only: ${targets?.join(', ') ?? ''}`, {
       values: { permitted: targets },
     });
-  const change = { BootSourceOverrideTarget: 'Pxe', BootSourceOverrideEnabled: 'Once' } as const;
+  const enabled = device === 'none' ? 'Disabled' : persistent ? 'Continuous' : 'Once';
+  const change = { BootSourceOverrideTarget: target, BootSourceOverrideEnabled: enabled } as const;
   const current = shown.BootSourceOverrideMode;
   if (current === undefined) return change;
   const mode = firmware === undefined ? current : modeNames[firmware];
@@ -56,28 +61,29 @@ export const ifMatchLadder = (etag: string | undefined): readonly (string | unde
   return [given, ...strong, undefined, '*'];
 };
 
-/** True where the BMC shows that the next boot comes from the network; Continuous does so too, and is told in the note. */
-const showsNetwork = (shown: Boot): boolean =>
-  shown.BootSourceOverrideTarget === 'Pxe' &&
-  (shown.BootSourceOverrideEnabled === 'Once' || shown.BootSourceOverrideEnabled === 'Continuous');
+const overrides = (enabled: string | undefined): boolean => enabled === 'Once' || enabled === 'Continuous';
+/** True where the BMC shows what was asked; Continuous boots from there next too, and is told in the note. */
+const shows = ({ BootSourceOverrideTarget: target, BootSourceOverrideEnabled: enabled }: Boot, change: BootChange): boolean => {
+  if (change.BootSourceOverrideTarget === 'None') return !overrides(enabled) || target === 'None';
+  if (target !== change.BootSourceOverrideTarget) return false;
+  return change.BootSourceOverrideEnabled === 'Continuous' ? enabled === 'Continuous' : overrides(enabled);
+};
 
 /** What one reading after the change says. */
-export const bootOutcome = (shown: Boot, change: BootChange): Outcome<'network'> => {
+export const bootOutcome = <D extends BootDevice>(asked: D, shown: Boot, change: BootChange): Outcome<D> => {
   const {
     BootSourceOverrideTarget: target = 'no target',
     BootSourceOverrideEnabled: enabled = 'nothing',
     BootSourceOverrideMode: mode,
   } = shown;
-  if (!showsNetwork(shown))
-    return {
-      asked: 'network',
-      observed: 'unknown',
-      settled: false,
-      note: `the BMC took the boot override and shows ${target}, ${enabled}`,
-    };
+  if (!shows(shown, change))
+    return { asked, observed: 'unknown', settled: false, note: `the BMC took the boot override and shows ${target}, ${enabled}` };
   const wanted = change.BootSourceOverrideMode;
   if (wanted !== undefined && mode !== undefined && mode !== wanted)
-    return { asked: 'network', observed: 'unknown', settled: false, note: `the BMC took mode ${wanted} and shows ${mode}` };
-  const continuous = enabled === 'Continuous' ? { note: 'the BMC shows the override as continuous: every boot, not only the next' } : {};
-  return { asked: 'network', observed: 'network', settled: true, ...continuous };
+    return { asked, observed: 'unknown', settled: false, note: `the BMC took mode ${wanted} and shows ${mode}` };
+  const continuous =
+    enabled === 'Continuous' && change.BootSourceOverrideEnabled === 'Once'
+      ? { note: 'the BMC shows the override as continuous: every boot, not only the next' }
+      : {};
+  return { asked, observed: asked, settled: true, ...continuous };
 };
