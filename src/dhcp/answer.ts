@@ -1,8 +1,10 @@
 /** The reply to a DHCP message: pure, from what was decided about lease and boot to one packet and where it goes. */
 import { broadcastOf, everyone, type Ipv4, netmaskOf, noAddress } from '../wire/address.ts';
 import { encode } from '../wire/codec.ts';
-import type { BootAnswer, BootClient, Lease } from '../wire/words.ts';
+import { whyNotRaw } from '../wire/dhcp-extras.ts';
+import type { BootAnswer, BootClient, DhcpExtras, Lease } from '../wire/words.ts';
 import { broadcastFlag, type Dhcp4, type Dhcp4Options, encodeDhcp4, MessageType, Op, pxeOptions, useBootFile } from './packet.ts';
+import { serverIdFor } from './place.ts';
 import type { SubnetConfig } from './subnet.ts';
 
 /** What the reply says besides the address. */
@@ -12,6 +14,8 @@ export interface AnswerContext {
   readonly boot: BootAnswer;
   /** The name we tell the host to use. */
   readonly hostName?: string;
+  /** Of this host, over those of its subnet. */
+  readonly extras?: DhcpExtras;
   /** Longest reply we send, in bytes of UDP payload. */
   readonly packetBytesMax: number;
 }
@@ -40,14 +44,31 @@ const echoed = ({ options: { clientId, relayAgent } }: Dhcp4): Dhcp4Options => (
 });
 
 /** Options about the network, RFC 2131 §4.3.1. */
-const networkOptions = ({ subnet, hostName }: AnswerContext): Dhcp4Options => ({
-  subnetMask: netmaskOf(subnet.cidr),
-  ...(subnet.router === undefined ? {} : { routers: [subnet.router] }),
-  ...(subnet.dns.length === 0 ? {} : { dnsServers: subnet.dns }),
-  ...(hostName === undefined ? {} : { hostName }),
-  ...(subnet.domain === undefined ? {} : { domainName: subnet.domain }),
-  broadcastAddress: broadcastOf(subnet.cidr),
-});
+const networkOptions = ({ subnet, hostName, extras }: AnswerContext): Dhcp4Options => {
+  const { router, dns = [], domain, ntp = [], mtu, raw } = extrasOver(subnet, extras);
+  return {
+    subnetMask: netmaskOf(subnet.cidr),
+    ...(router === undefined ? {} : { routers: [router] }),
+    ...(dns.length === 0 ? {} : { dnsServers: dns }),
+    ...(hostName === undefined ? {} : { hostName }),
+    ...(domain === undefined ? {} : { domainName: domain }),
+    ...(mtu === undefined ? {} : { interfaceMtu: mtu }),
+    broadcastAddress: broadcastOf(subnet.cidr),
+    ...(ntp.length === 0 ? {} : { ntpServers: ntp }),
+    ...rawOptions(raw ?? {}),
+  };
+};
+/** What is said of the nearer thing holds; options by number one by one. */
+export const extrasOver = (under: DhcpExtras, over: DhcpExtras = {}): DhcpExtras => {
+  const { router = under.router, dns = under.dns, domain = under.domain, ntp = under.ntp, mtu = under.mtu } = over;
+  const all = { router, dns, domain, ntp, mtu, raw: { ...under.raw, ...over.raw } };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+};
+/** Whatever way it came here, no option of the operator's takes the place of one of ours. */
+const rawOptions = (raw: Readonly<Record<string, string>>): Dhcp4Options =>
+  Object.fromEntries(
+    Object.entries(raw).flatMap(([code, hex]) => (whyNotRaw(code) === undefined ? [[`option${code}`, Buffer.from(hex, 'hex')]] : [])),
+  );
 
 type BootPart = Pick<Dhcp4, 'nextServer' | 'bootFileName' | 'options'>;
 const noBoot: BootPart = { nextServer: noAddress, bootFileName: '', options: {} };
@@ -79,11 +100,11 @@ const bootPart = (message: Dhcp4, { client, boot, subnet }: AnswerContext): Boot
 
 /** OFFER or ACK. Options begin with 53, 54, 51, which some ROMs look for only there. */
 export const answer = (kind: 'offer' | 'ack', message: Dhcp4, lease: Lease, context: AnswerContext): Dhcp4 => {
-  const { leaseSeconds, serverAddress } = context.subnet;
+  const { leaseSeconds } = context.subnet;
   const boot = bootPart(message, context);
   const options: Dhcp4Options = {
     messageType: MessageType[kind],
-    serverId: serverAddress,
+    serverId: serverIdFor(message, context.subnet),
     leaseSeconds,
     ...boot.options,
     ...networkOptions(context),
@@ -103,13 +124,18 @@ export const answer = (kind: 'offer' | 'ack', message: Dhcp4, lease: Lease, cont
 
 /** The answer to INFORM: settings without a lease (RFC 2131 §4.3.5). */
 export const answerInform = (message: Dhcp4, context: AnswerContext): Dhcp4 => {
-  const options = { messageType: MessageType.ack, serverId: context.subnet.serverAddress, ...networkOptions(context), ...echoed(message) };
+  const options = {
+    messageType: MessageType.ack,
+    serverId: serverIdFor(message, context.subnet),
+    ...networkOptions(context),
+    ...echoed(message),
+  };
   return fitted({ ...replyTo(message, options), clientAddress: message.clientAddress }, message, context.packetBytesMax);
 };
 
 /** RFC 2131 §4.3.2: a NAK through a relay asks the relay to broadcast, as the client may have a wrong address. */
 export const answerNak = (message: Dhcp4, reason: string, subnet: SubnetConfig): Dhcp4 => {
-  const options = { messageType: MessageType.nak, serverId: subnet.serverAddress, message: reason, ...echoed(message) };
+  const options = { messageType: MessageType.nak, serverId: serverIdFor(message, subnet), message: reason, ...echoed(message) };
   const flags = message.relayAddress === noAddress ? message.flags : message.flags | broadcastFlag;
   const reply = { ...replyTo(message, options), flags };
   return padded(reply, encodeDhcp4(reply).length);
@@ -119,7 +145,9 @@ export const answerNak = (message: Dhcp4, reason: string, subnet: SubnetConfig):
 const clientBytesMin = 576;
 const ipAndUdpBytes = 28;
 /** What a client can do without, least missed first. */
-const dispensable = ['broadcastAddress', 'rebindingSeconds', 'renewalSeconds', 'domainName', 'hostName', 'dnsServers'] as const;
+const dispensable = ['broadcastAddress', 'rebindingSeconds', 'renewalSeconds', 'ntpServers', 'domainName', 'hostName'] as const;
+/** Then what the operator set by number, then what a boot from this subnet alone can live without. */
+const hardToMiss = ['dnsServers', 'interfaceMtu'] as const;
 
 /** Within option 57 and our own limit. Never by overload into `sname` and `file`: PXE ROMs read those as what they are called. */
 const fitted = (reply: Dhcp4, message: Dhcp4, packetBytesMax: number): Dhcp4 => {
@@ -127,7 +155,8 @@ const fitted = (reply: Dhcp4, message: Dhcp4, packetBytesMax: number): Dhcp4 => 
   const most = Math.min(wanted, packetBytesMax) - ipAndUdpBytes;
   let shorter = reply;
   let bytes = encodeDhcp4(shorter).length;
-  for (const name of dispensable) {
+  const raw = Object.keys(reply.options).filter((name) => /^option\d+$/.test(name)) as `option${number}`[];
+  for (const name of [...dispensable, ...raw, ...hardToMiss]) {
     if (bytes <= most) break;
     const { [name]: _, ...options } = shorter.options;
     shorter = { ...shorter, options };
@@ -150,10 +179,14 @@ export type Destination =
 
 const datagramTo = (address: Ipv4, port: number): Destination => ({ kind: 'datagram', address, port });
 
-/** RFC 2131 §4.1: relay, else the client's own address, else broadcast if it asks for that, else its hardware address. */
-export const destinationOf = (reply: Dhcp4): Destination => {
+/**
+ * RFC 2131 §4.1: relay, else the client's own address, else broadcast if it asks for that, else its hardware address.
+ * `behind` is the address of a client behind a relay that asked us directly: no broadcast of ours would reach it.
+ */
+export const destinationOf = (reply: Dhcp4, behind?: Ipv4): Destination => {
   if (reply.relayAddress !== noAddress) return datagramTo(reply.relayAddress, serverPort);
   if (reply.clientAddress !== noAddress) return datagramTo(reply.clientAddress, clientPort);
+  if (behind !== undefined) return datagramTo(behind, clientPort);
   if (reply.yourAddress === noAddress || (reply.flags & broadcastFlag) !== 0) return datagramTo(everyone, clientPort);
   return { kind: 'hardware', address: reply.yourAddress, port: clientPort };
 };

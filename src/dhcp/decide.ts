@@ -16,6 +16,8 @@ export interface LeaseRequest {
   readonly requested?: Ipv4;
   /** Option 54. */
   readonly serverId?: Ipv4;
+  /** The server identifier that the relay has us use instead of our own (RFC 5107 §4). */
+  readonly overrideId?: Ipv4;
   /** `ciaddr`; 0.0.0.0 where the client has none. */
   readonly clientAddress: Ipv4;
 }
@@ -118,8 +120,9 @@ const grant = (table: LeaseTable, request: LeaseRequest, address: Ipv4, now: num
 
 /** RFC 2131 §4.3.2 tells the four kinds of REQUEST apart by what they carry. */
 const decideRequest = (table: LeaseTable, request: LeaseRequest, now: number): Decision => {
-  if (request.serverId !== undefined && request.serverId !== table.subnet.serverAddress)
-    return silent('took the offer of another server', [{ kind: 'drop-offer', mac: request.mac }]);
+  const { serverId } = request;
+  if (serverId !== undefined && serverId !== table.subnet.serverAddress && serverId !== request.overrideId)
+    return silent(`took the offer of another DHCP server, ${serverId}`, [{ kind: 'drop-offer', mac: request.mac }]);
   const address = request.clientAddress === noAddress ? request.requested : request.clientAddress;
   if (address === undefined) return silent('REQUEST for no address');
   if (!inCidr(table.subnet.cidr, address)) return nak('address of another subnet');
@@ -180,3 +183,19 @@ const deciders: Readonly<Record<LeaseRequest['kind'], (table: LeaseTable, reques
 
 /** Decides one message; `now` in ms. Nobody gets an address outside pool and reservations, or one that another living client has. */
 export const decideLease = (table: LeaseTable, request: LeaseRequest, now: number): Decision => deciders[request.kind](table, request, now);
+
+/** Of the subnets that a client may be in, which are told in the order of choice, the first that can give it an address. */
+export const decideAmong = (
+  tables: readonly [LeaseTable, ...LeaseTable[]],
+  request: LeaseRequest,
+  now: number,
+): { readonly table: LeaseTable; readonly decision: Decision } => {
+  const [first, ...others] = tables;
+  const decision = decideLease(first, request, now);
+  if (request.kind !== 'discover' || decision.outcome === 'offer') return { table: first, decision };
+  for (const table of others) {
+    const other = decideLease(table, request, now);
+    if (other.outcome === 'offer') return { table, decision: other };
+  }
+  return { table: first, decision };
+};

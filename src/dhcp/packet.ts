@@ -48,6 +48,14 @@ export const ipxeOptions = encapsulated({
   noProxyDhcp: [176, u8],
 });
 
+/** What relays say inside option 82. */
+export const relayOptions = encapsulated({
+  circuitId: [1, rest], // RFC 3046 §3.1
+  remoteId: [2, rest], // RFC 3046 §3.2
+  linkSelection: [5, ipv4], // RFC 3527 §3
+  serverIdOverride: [11, ipv4], // RFC 5107 §4
+});
+
 /** PXE's encapsulated options inside option 43 (PXE 2.1 §2.2); written by us only, as clients put anything there. */
 export const pxeOptions = encapsulated({
   /** Bit 3: do not discover boot servers, use the boot file of this offer. Without it BIOS ROMs hang in discovery. */
@@ -61,7 +69,9 @@ const optionTable = {
   dnsServers: [6, list(ipv4)], // RFC 2132 §3.8
   hostName: [12, text], // RFC 2132 §3.14
   domainName: [15, text], // RFC 2132 §3.17
+  interfaceMtu: [26, u16], // RFC 2132 §5.1
   broadcastAddress: [28, ipv4], // RFC 2132 §5.3
+  ntpServers: [42, list(ipv4)], // RFC 2132 §8.3
   vendorOptions: [43, rest], // RFC 2132 §8.4
   requestedAddress: [50, ipv4], // RFC 2132 §9.1
   leaseSeconds: [51, u32], // RFC 2132 §9.2

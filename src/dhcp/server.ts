@@ -4,34 +4,41 @@ import { inCidr, type Ipv4, type Mac, noAddress } from '../wire/address.ts';
 import { DecodeError } from '../wire/reader.ts';
 import type { BootAnswer, BootClient, Lease, Observation } from '../wire/words.ts';
 import type { Datagram, UdpSocket, World } from '../world/world.ts';
-import { answer, type AnswerContext, answerInform, answerNak, destinationOf } from './answer.ts';
 import { GroupCommit } from './commit.ts';
-import { type Decision, decideLease, holderOf, type LeaseRequest } from './decide.ts';
+import { decideAmong, holderOf, type LeaseRequest } from './decide.ts';
+import { type Exchange, hostNameOf, kinds, type Known, replyFor, requestOf, reservationIn, send } from './exchange.ts';
 import { identify } from './identify.ts';
-import { decodeDhcp4, type Dhcp4, encodeDhcp4, ethernet, MessageType, Op } from './packet.ts';
+import { type OtherLimits, type OtherServer, OtherServers } from './others.ts';
+import { decodeDhcp4, type Dhcp4, encodeDhcp4, ethernet, Op } from './packet.ts';
+import { hopsMax, placesOf, relayOf, type RelayWord } from './place.ts';
 import type { SubnetConfig } from './subnet.ts';
 import { LeaseTable, type TableLimits } from './table.ts';
-import { tell } from './tell.ts';
+import { tell, tellOther } from './tell.ts';
+import { Watch } from './watch.ts';
 
 /** What DHCP needs from the rooms above it. */
 export interface DhcpPorts {
-  /** A host of ours and its name; undefined for a stranger. */
-  known(mac: Mac): { readonly hostName?: string } | undefined;
+  /** A host of ours, its name and its own options; undefined for a stranger. */
+  known(mac: Mac): Known | undefined;
   bootFor(client: BootClient, lease: { readonly address: Ipv4; readonly serverAddress: Ipv4; readonly endsAt: number }): BootAnswer;
   observe(observation: Observation): void;
   loadLeases(): Promise<readonly Lease[]>;
   /** Durable when it resolves; leases replace what stood at their address. */
   saveLeases(leases: readonly Lease[], freed: readonly Ipv4[]): Promise<void>;
 }
-export type DhcpLimits = TableLimits & Pick<Limits, 'dhcpPacketBytes' | 'dhcpPendingMax' | 'loggedPeersMax'>;
+export type DhcpLimits = TableLimits &
+  OtherLimits &
+  Pick<Limits, 'dhcpPacketBytes' | 'dhcpPendingMax' | 'dhcpReceiveBytes' | 'dhcpProbeMs' | 'loggedPeersMax'>;
 
 const noneCounted = {
   received: 0,
   malformed: 0,
   /** Not a client's request, or not over Ethernet. */
   foreign: 0,
-  /** Through a relay of no subnet of ours. */
+  /** From no subnet of ours, or through a relay of none. */
   unknownSubnet: 0,
+  /** Of another DHCP server, or for one. */
+  others: 0,
   /** Dropped because too many leases wait for the store. */
   busy: 0,
   failed: 0,
@@ -51,6 +58,8 @@ export interface DhcpServer {
   leases(): readonly Lease[];
   /** The living lease of an address. */
   leaseAt(address: Ipv4): Lease | undefined;
+  /** DHCP servers that are not ours, heard of lately. */
+  otherServers(): readonly OtherServer[];
   readonly counters: DhcpCounters;
   close(): void;
 }
@@ -68,24 +77,6 @@ export const startDhcp = async (
 };
 
 const dhcpPort = 67;
-const kinds: ReadonlyMap<number | undefined, LeaseRequest['kind']> = new Map([
-  [MessageType.discover, 'discover'],
-  [MessageType.request, 'request'],
-  [MessageType.decline, 'decline'],
-  [MessageType.release, 'release'],
-  [MessageType.inform, 'inform'],
-]);
-
-/** One message on its way through the server. */
-interface Exchange {
-  readonly socket: UdpSocket;
-  readonly message: Dhcp4;
-  readonly client: BootClient;
-  readonly table: LeaseTable;
-  readonly request: LeaseRequest;
-  /** The name we give the host, not the one it calls itself. */
-  readonly hostName?: string;
-}
 
 class Server implements DhcpServer {
   readonly #world: World;
@@ -94,6 +85,10 @@ class Server implements DhcpServer {
   readonly #tables: readonly LeaseTable[];
   readonly #commit: GroupCommit;
   readonly #sockets: UdpSocket[] = [];
+  readonly #others: OtherServers;
+  readonly #watches = new Map<string, Watch>();
+  /** Our own identifiers, as we and our relays say them. */
+  readonly #ours: Set<Ipv4>;
   readonly #loggedPeers = new Set<string>();
   readonly #counters = { ...noneCounted };
   #isClosed = false;
@@ -104,6 +99,13 @@ class Server implements DhcpServer {
     this.#limits = limits;
     this.#tables = subnets.map((subnet) => new LeaseTable(subnet, limits));
     this.#commit = new GroupCommit(world, (leases, freed) => ports.saveLeases(leases, freed));
+    this.#ours = new Set(subnets.flatMap(({ serverAddress, relay }) => [serverAddress, ...(relay?.addresses ?? [])]));
+    this.#others = new OtherServers({
+      now: () => world.clock.now(),
+      limits,
+      isOurs: (address) => this.#ours.has(address) || world.net.localAddresses().some((local) => local.address === address),
+      warn: (text, fields) => world.log.warn(text, fields),
+    });
   }
 
   get counters(): DhcpCounters {
@@ -120,14 +122,22 @@ class Server implements DhcpServer {
     return this.#tables.map((table) => table.bindingAt(address)).find((binding) => binding !== undefined && binding.endsAt > now);
   }
 
+  otherServers(): readonly OtherServer[] {
+    return this.#others.list();
+  }
+
   async open(): Promise<void> {
     for (const lease of await this.#ports.loadLeases()) this.#load(lease);
     try {
       for (const name of new Set(this.#tables.map(({ subnet }) => subnet.interface))) {
-        const socket = await this.#world.net.udp({ interface: name, address: noAddress, port: dhcpPort, broadcast: true });
+        const receiveBytes = this.#limits.dhcpReceiveBytes;
+        const socket = await this.#world.net.udp({ interface: name, address: noAddress, port: dhcpPort, broadcast: true, receiveBytes });
         this.#sockets.push(socket);
         const here = this.#tables.filter(({ subnet }) => subnet.interface === name);
         socket.receive((datagram) => this.#receive(socket, here, datagram));
+        const watch = this.#watchOf(name);
+        this.#watches.set(name, watch);
+        await watch.start();
       }
     } catch (error) {
       this.close();
@@ -138,6 +148,23 @@ class Server implements DhcpServer {
   close(): void {
     this.#isClosed = true;
     for (const socket of this.#sockets.splice(0)) socket.close();
+    for (const watch of this.#watches.values()) watch.close();
+  }
+
+  #watchOf(name: string): Watch {
+    const { clock } = this.#world;
+    return new Watch(
+      {
+        world: this.#world,
+        book: this.#others,
+        limits: this.#limits,
+        answered: (mac, server, packet) => {
+          this.#counters.others++;
+          this.#ports.observe({ mac, at: clock.now(), source: 'dhcp', text: tellOther(server, packet) });
+        },
+      },
+      name,
+    );
   }
 
   /** Leases that the configuration no longer allows are left out: their clients are told at their next renewal. */
@@ -174,45 +201,64 @@ class Server implements DhcpServer {
   #exchangeOf(socket: UdpSocket, here: readonly LeaseTable[], message: Dhcp4): Exchange | undefined {
     const kind = kinds.get(message.options.messageType);
     const isEthernet = message.hardwareType === ethernet.type && message.hardwareLength === ethernet.length;
-    if (kind === undefined || message.op !== Op.request || !isEthernet) {
+    if (kind === undefined || message.op !== Op.request || !isEthernet || message.hops > hopsMax) {
       this.#counters.foreign++;
       return undefined;
     }
-    const table = this.#tableFor(here, message);
-    if (table === undefined) {
+    const name = here[0]?.subnet.interface ?? '';
+    if (this.#watches.get(name)?.isOurs(message) === true) return undefined;
+    const relay = relayOf(message);
+    const [first, ...others] = placesOf(here, message, relay);
+    if (first === undefined) {
       this.#counters.unknownSubnet++;
+      if (relay !== undefined) this.#strangeRelay(relay, name);
       return undefined;
     }
+    if (relay?.overrideId !== undefined && this.#ours.size < this.#limits.loggedPeersMax) this.#ours.add(relay.overrideId);
     const client = identify(message);
     const known = this.#ports.known(client.mac);
-    const reserved = table.subnet.reservations.find(({ mac }) => mac === client.mac);
-    const hostName = known?.hostName ?? reserved?.hostName;
-    const request = requestOf(kind, message, { known: known !== undefined, hostName: hostName ?? hostNameOf(message) });
-    return { socket, message, client, table, request, ...(hostName === undefined ? {} : { hostName }) };
+    const tables = [first, ...others] as const;
+    const hostName = known?.hostName ?? reservationIn(tables, client.mac)?.hostName ?? hostNameOf(message);
+    const request = requestOf(kind, message, { known: known !== undefined, hostName, overrideId: relay?.overrideId });
+    this.#hearChoice(request, name);
+    return { socket, message, client, tables: [first, ...others], request, known };
   }
 
-  /** By the relay's address (RFC 2131 §4.3.1), else of the subnets on this wire the one of the client's address, else the first. */
-  #tableFor(here: readonly LeaseTable[], { relayAddress, clientAddress }: Dhcp4): LeaseTable | undefined {
-    if (relayAddress !== noAddress) return this.#tables.find(({ subnet }) => inCidr(subnet.cidr, relayAddress));
-    return here.find(({ subnet }) => inCidr(subnet.cidr, clientAddress)) ?? here[0];
+  #strangeRelay({ address, link }: RelayWord, name: string): void {
+    const key = `relay ${address} ${link ?? ''}`;
+    if (this.#loggedPeers.has(key) || this.#loggedPeers.size >= this.#limits.loggedPeersMax) return;
+    this.#loggedPeers.add(key);
+    this.#world.log.warn('a relay asks for a subnet that we do not serve; its clients get no answer. Logged once per relay', {
+      relay: address,
+      interface: name,
+      ...(link === undefined ? {} : { link }),
+      next: `add a subnet with relay: { via: ${name} } to the configuration, or take us off the relay's list of servers`,
+    });
+  }
+
+  /** A client that names another server has taken its offer; all servers hear that (RFC 2131 §3.1, point 3). */
+  #hearChoice({ kind, serverId, overrideId }: LeaseRequest, name: string): void {
+    if ((kind !== 'request' && kind !== 'decline') || serverId === undefined || serverId === overrideId) return;
+    const heard = this.#others.hear({ address: serverId, interface: name, how: 'chosen by a client' });
+    if (heard !== undefined) this.#counters.others++;
   }
 
   #decide(exchange: Exchange): void {
-    const { table, request, client } = exchange;
+    const { tables, request, client } = exchange;
     const now = this.#world.clock.now();
     if (this.#commit.pending >= this.#limits.dhcpPendingMax) {
       this.#counters.busy++;
       return;
     }
-    table.sweep(now);
-    const decision = decideLease(table, request, now);
-    const boot = 'lease' in decision ? this.#bootFor(exchange, decision.lease) : undefined;
-    const reply = replyFor(exchange, decision, boot, this.#limits.dhcpPacketBytes);
+    for (const one of tables) one.sweep(now);
+    const { table, decision } = decideAmong(tables, request, now);
+    const boot = 'lease' in decision ? this.#bootFor(client, table, decision.lease) : undefined;
+    const reply = replyFor(exchange, { table, decision, boot }, this.#limits.dhcpPacketBytes);
     const bytes = reply === undefined ? undefined : encodeDhcp4(reply);
     table.apply(decision.changes);
     const finish = (): void => {
       this.#counters[decision.outcome]++;
-      if (reply !== undefined && bytes !== undefined) send(exchange.socket, reply, bytes);
+      if (reply !== undefined && bytes !== undefined) send(exchange, table, reply, bytes);
       this.#ports.observe({ mac: client.mac, at: now, source: 'dhcp', text: tell(request.kind, client, decision, boot), client });
     };
     if (decision.changes.some(({ kind }) => kind === 'bind' || kind === 'free'))
@@ -226,48 +272,7 @@ class Server implements DhcpServer {
     else this.#counters.saveFailed++;
   }
 
-  #bootFor({ client, table }: Exchange, { address, endsAt }: Lease): BootAnswer {
+  #bootFor(client: BootClient, table: LeaseTable, { address, endsAt }: Lease): BootAnswer {
     return this.#ports.bootFor(client, { address, endsAt, serverAddress: table.subnet.serverAddress });
   }
 }
-
-const requestOf = (
-  kind: LeaseRequest['kind'],
-  { options, clientMac, clientAddress }: Dhcp4,
-  { known, hostName }: { readonly known: boolean; readonly hostName: string | undefined },
-): LeaseRequest => ({
-  kind,
-  mac: clientMac,
-  known,
-  clientAddress,
-  ...(options.clientId === undefined ? {} : { clientId: Buffer.from(options.clientId).toString('hex') }),
-  ...(hostName === undefined ? {} : { hostName }),
-  ...(options.requestedAddress === undefined ? {} : { requested: options.requestedAddress }),
-  ...(options.serverId === undefined ? {} : { serverId: options.serverId }),
-});
-
-/** What the client calls itself, where that is a host name (RFC 1123 §2.1); some end it with a NUL. */
-const hostNameOf = ({ options }: Dhcp4): string | undefined => {
-  const name = options.hostName?.replace(/\0+$/, '');
-  return name !== undefined && /^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/.test(name) ? name : undefined;
-};
-
-const replyFor = (exchange: Exchange, decision: Decision, boot: BootAnswer | undefined, packetBytesMax: number): Dhcp4 | undefined => {
-  const { message, client, table, hostName } = exchange;
-  const context: AnswerContext = {
-    subnet: table.subnet,
-    client,
-    boot: boot ?? { kind: 'local-disk' },
-    packetBytesMax,
-    ...(hostName === undefined ? {} : { hostName }),
-  };
-  if ('lease' in decision) return answer(decision.outcome, message, decision.lease, context);
-  if (decision.outcome === 'nak') return answerNak(message, decision.reason, table.subnet);
-  return decision.outcome === 'inform' ? answerInform(message, context) : undefined;
-};
-
-const send = (socket: UdpSocket, reply: Dhcp4, bytes: Uint8Array): void => {
-  const to = destinationOf(reply);
-  if (to.kind === 'datagram') socket.send(bytes, { address: to.address, port: to.port });
-  else socket.sendToHardware(bytes, { mac: reply.clientMac, address: to.address, port: to.port });
-};

@@ -1,19 +1,25 @@
 /** One subnet that we serve, and which of its addresses may be given to whom. */
 import { broadcastOf, type Cidr4, type Ipv4, ipv4From, ipv4Number, type Mac } from '../wire/address.ts';
+import type { DhcpExtras } from '../wire/words.ts';
 
+export interface Reservation extends DhcpExtras {
+  readonly mac: Mac;
+  readonly address: Ipv4;
+  readonly hostName?: string;
+}
 /** As the operator configured it. */
-export interface SubnetConfig {
+export interface SubnetConfig extends DhcpExtras {
+  /** Ours, where its packets arrive: in the subnet, or where its relays reach us. */
   readonly interface: string;
+  /** It lies behind relays: these, or where none is named any whose own address lies in it. */
+  readonly relay?: { readonly addresses: readonly Ipv4[] };
   readonly cidr: Cidr4;
-  /** Our own address in this subnet: server identifier, TFTP and HTTP server. */
+  /** Our own address as its clients reach us: server identifier, TFTP and HTTP server. */
   readonly serverAddress: Ipv4;
   /** Both ends belong to it. */
   readonly pool: { readonly from: Ipv4; readonly to: Ipv4 };
-  readonly router?: Ipv4;
-  readonly dns: readonly Ipv4[];
-  readonly domain?: string;
   readonly leaseSeconds: number;
-  readonly reservations: readonly { readonly mac: Mac; readonly address: Ipv4; readonly hostName?: string }[];
+  readonly reservations: readonly Reservation[];
 }
 
 /** Who may have an address by configuration alone. */
@@ -36,7 +42,13 @@ export const assignableOf = (subnet: SubnetConfig): Assignable => {
   const byMac = new Map(subnet.reservations.map(({ mac, address }) => [mac, address]));
   const byAddress = new Map(subnet.reservations.map(({ mac, address }) => [address, mac]));
   const network = ipv4From(ipv4Number(broadcastOf(subnet.cidr)) - (2 ** (32 - Number(subnet.cidr.split('/')[1])) - 1));
-  const never = new Set<Ipv4 | undefined>([subnet.serverAddress, subnet.router, network, broadcastOf(subnet.cidr)]);
+  const never = new Set<Ipv4 | undefined>([
+    subnet.serverAddress,
+    subnet.router,
+    network,
+    broadcastOf(subnet.cidr),
+    ...(subnet.relay?.addresses ?? []),
+  ]);
   const isTaken = (mac: Mac, address: Ipv4): boolean => never.has(address) || (byAddress.get(address) ?? mac) !== mac;
   const inPool = (address: Ipv4): boolean => ipv4Number(address) >= firstNumber && ipv4Number(address) <= lastNumber;
   return {

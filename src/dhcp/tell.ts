@@ -1,6 +1,8 @@
 /** What happened, in one plain sentence for the timeline. */
 import type { BootAnswer, BootClient } from '../wire/words.ts';
 import type { Decision, LeaseRequest } from './decide.ts';
+import type { OtherServer } from './others.ts';
+import { type Dhcp4, MessageType } from './packet.ts';
 
 const archWords = { bios: 'BIOS firmware', 'x64-uefi': 'UEFI x64 firmware', other: 'firmware of another architecture' } as const;
 const who = ({ stage, arch }: BootClient): string => {
@@ -34,3 +36,14 @@ const outcomeWords = (decision: Decision): string => {
 /** `DISCOVER from UEFI x64 firmware, offered 10.77.0.50, boot file snponly.efi` */
 export const tell = (kind: LeaseRequest['kind'], client: BootClient, decision: Decision, boot: BootAnswer | undefined): string =>
   `${kind.toUpperCase()} from ${who(client)}, ${outcomeWords(decision)}${client.stage === 'os' ? '' : what(boot)}`;
+
+const otherWords: ReadonlyMap<number | undefined, string> = new Map([
+  [MessageType.offer, 'offered'],
+  [MessageType.ack, 'gave'],
+]);
+/** `another DHCP server, 10.77.0.9 (02:00:00:00:00:09), offered 10.77.0.120, boot file pxelinux.0`; of a packet that was not meant for us. */
+export const tellOther = ({ address, mac, bootFile }: OtherServer, { options, yourAddress }: Dhcp4): string => {
+  const words = otherWords.get(options.messageType);
+  const server = `another DHCP server, ${address}${mac === undefined ? '' : ` (${mac})`},`;
+  return `${server} ${words === undefined ? 'refused it' : `${words} ${yourAddress}`}${bootFile === undefined ? '' : `, boot file ${bootFile}`}`;
+};

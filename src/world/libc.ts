@@ -13,7 +13,10 @@ export const linux = {
   SOL_SOCKET: 1,
   SO_REUSEADDR: 2,
   SO_BROADCAST: 6,
+  SO_RCVBUF: 8,
   SO_BINDTODEVICE: 25,
+  /** Beyond net.core.rmem_max; needs CAP_NET_ADMIN. */
+  SO_RCVBUFFORCE: 33,
   SOL_UDP: 17,
   UDP_SEGMENT: 103,
   ETH_P_IP: 0x0800,
@@ -95,16 +98,32 @@ export const setOption = (fd: number, [level, option]: readonly [number, number]
   checked(`setsockopt ${level}/${option} ${value}`, calls().setsockopt(fd, level, option, bytes, bytes.length));
 };
 
+const setReceiveBuffer = (fd: number, bytes: number): void => {
+  try {
+    setOption(fd, [linux.SOL_SOCKET, linux.SO_RCVBUFFORCE], bytes);
+  } catch {
+    // Without the capability the kernel takes as much of it as net.core.rmem_max allows.
+    setOption(fd, [linux.SOL_SOCKET, linux.SO_RCVBUF], bytes);
+  }
+};
+
 /** A bound IPv4 socket of the given type, tied to one interface where one is named (SO_BINDTODEVICE); throws SystemError and leaves nothing open. */
 export const boundSocket = (
   type: number,
-  at: { readonly address: Ipv4; readonly port: number; readonly interface?: string; readonly broadcast?: boolean },
+  at: {
+    readonly address: Ipv4;
+    readonly port: number;
+    readonly interface?: string;
+    readonly broadcast?: boolean;
+    readonly receiveBytes?: number;
+  },
 ): number => {
   const fd = openSocket(linux.AF_INET, type);
   try {
     if (type === linux.SOCK_STREAM || at.broadcast === true || at.interface !== undefined)
       setOption(fd, [linux.SOL_SOCKET, linux.SO_REUSEADDR], 1);
     if (at.broadcast === true) setOption(fd, [linux.SOL_SOCKET, linux.SO_BROADCAST], 1);
+    if (at.receiveBytes !== undefined) setReceiveBuffer(fd, at.receiveBytes);
     if (at.interface !== undefined) setOption(fd, [linux.SOL_SOCKET, linux.SO_BINDTODEVICE], at.interface);
     checked(`bind ${at.address}:${at.port}`, calls().bind(fd, socketAddress(at.address, at.port), 16));
     return fd;

@@ -38,6 +38,8 @@ export interface UdpOptions {
   /** Bind to this network interface (SO_BINDTODEVICE). */
   readonly interface?: string;
   readonly broadcast?: boolean;
+  /** What the kernel keeps for a receiver that is busy (SO_RCVBUF); as much of it as the system allows. */
+  readonly receiveBytes?: number;
 }
 /** An IPv4 address of a local interface. */
 export interface LocalAddress {

@@ -88,7 +88,7 @@ describe('a new client', () => {
     rack.does({ kind: 'discover', mac: mac(1) });
     assert.equal(
       rack.says({ kind: 'request', mac: mac(1), requested: ip('10.77.0.9'), serverId: ip('10.77.0.2') }),
-      'silent: took the offer of another server',
+      'silent: took the offer of another DHCP server, 10.77.0.2',
     );
     assert.equal(rack.table.offerCount, 0);
     assert.equal(rack.says({ kind: 'discover', mac: mac(2) }), 'offer 10.77.0.50');

@@ -26,6 +26,7 @@ const relayed: SubnetConfig = {
   cidr: '10.88.0.0/24' as Cidr4,
   serverAddress: ip('10.77.0.1'),
   pool: { from: ip('10.88.0.50'), to: ip('10.88.0.99') },
+  relay: { addresses: [] },
   reservations: [],
 };
 
@@ -49,7 +50,7 @@ const start = async ({ stored = [], save = async () => {}, bootFor = () => ({ ki
       await save(leases, freed);
     },
   };
-  const server = await startDhcp(world, [subnet, relayed], ports, { ...limits, ...less });
+  const server = await startDhcp(world, [subnet, relayed], ports, { ...limits, dhcpProbeMs: 0, ...less });
   const client = await world.net.udp({ address: ip('0.0.0.0'), port: 68, interface: 'rack0', broadcast: true });
   const say = (wire: Uint8Array): void => client.send(wire, { address: ip('255.255.255.255'), port: 67 });
   const replies = (): readonly (Sent & { readonly packet: Dhcp4 })[] =>
