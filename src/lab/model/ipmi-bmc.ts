@@ -2,7 +2,6 @@
 import { suiteRecords } from '../../bmc/ipmi/cipher-suites.ts';
 import { closeSession, getChannelAuthentication, getChannelCipherSuites, setSessionPrivilege } from '../../bmc/ipmi/commands.ts';
 import { seal, suites, unseal } from '../../bmc/ipmi/crypt.ts';
-import { encodeFru } from '../../bmc/ipmi/fru.ts';
 import { Completion, decodeMessage, encodeMessage, NetFn, responseMessage } from '../../bmc/ipmi/message.ts';
 import type { Message } from '../../bmc/ipmi/message.ts';
 import { decodeOpening, encodeOpening, Privilege } from '../../bmc/ipmi/opening.ts';
@@ -15,12 +14,13 @@ import { HostControl } from './host-control.ts';
 import type { Command } from './host-control.ts';
 import { BootOptions } from './ipmi-boot.ts';
 import { Chassis } from './ipmi-chassis.ts';
-import { hostCommands, refused, served } from './ipmi-commands.ts';
+import { appCommands, chassisCommands, refused, served } from './ipmi-commands.ts';
 import type { IpmiCommand, IpmiReply } from './ipmi-commands.ts';
 import { noIpmiQuirks } from './ipmi-quirks.ts';
 import type { IpmiQuirks } from './ipmi-quirks.ts';
 import { IpmiSessions } from './ipmi-sessions.ts';
 import type { IpmiSession } from './ipmi-sessions.ts';
+import { storageCommands } from './ipmi-storage.ts';
 import type { Machine } from './machine.ts';
 
 export interface IpmiBmcOptions {
@@ -57,14 +57,6 @@ const guidOf = (uuid: Uuid): Uint8Array => {
   bytes.subarray(6, 8).reverse();
   return new Uint8Array(bytes);
 };
-const maker = 'Remuda';
-const fruOf = ({ serial }: Machine): Uint8Array =>
-  encodeFru({
-    chassis: { serial },
-    board: { manufacturer: maker, product: 'Virtual board', serial },
-    product: { manufacturer: maker, product: 'Virtual host', serial },
-  });
-
 /** Nothing listens and nothing runs until its answers are carried. */
 export const ipmiBmc = (options: IpmiBmcOptions): IpmiBmc => {
   const quirks: IpmiQuirks = { ...noIpmiQuirks, ...options.quirks };
@@ -101,7 +93,7 @@ class VirtualBmc {
     const boot = new BootOptions({ control: this.control, machine, quirks, clock });
     this.chassis = new Chassis({ control: this.control, boot, quirks, clock });
     this.sessions = new IpmiSessions({ username, password, guid, quirks, clock, random });
-    const guarded = hostCommands({ chassis: this.chassis, boot, fru: fruOf(machine), guid, clock });
+    const guarded = [...chassisCommands(this.chassis, boot), ...appCommands(guid), ...storageCommands(machine, clock)];
     // §22.14: the GUID is told without a session too.
     this.#open = byNumber([...openCommands(quirks), ...guarded.filter(({ privilege }) => privilege === Privilege.callback)]);
     this.#guarded = byNumber([...openCommands(quirks), ...guarded]);

@@ -1,23 +1,12 @@
-/** The commands of a virtual IPMI BMC in one table: function, number, the privilege it needs (IPMI 2.0 appendix G), what is done. */
+/** The commands of a virtual IPMI BMC: function, number, the privilege each needs (IPMI 2.0 appendix G), what is done. */
 import * as tables from '../../bmc/ipmi/commands.ts';
 import type { Command } from '../../bmc/ipmi/commands.ts';
 import { Completion, NetFn } from '../../bmc/ipmi/message.ts';
 import { Privilege } from '../../bmc/ipmi/opening.ts';
 import { DecodeError } from '../../wire/reader.ts';
-import type { Clock } from '../../world/world.ts';
 import type { BootOptions } from './ipmi-boot.ts';
 import type { Chassis } from './ipmi-chassis.ts';
 
-/** What the commands work on. */
-export interface IpmiParts {
-  readonly chassis: Chassis;
-  readonly boot: BootOptions;
-  /** The inventory, device 0. */
-  readonly fru: Uint8Array;
-  /** In the order of SMBIOS, as most BMCs send it. */
-  readonly guid: Uint8Array;
-  readonly clock: Clock;
-}
 export interface IpmiReply {
   readonly code: number;
   readonly data: Uint8Array;
@@ -56,12 +45,7 @@ const none = { more: new Uint8Array() };
 /** Where all went well there is nothing to say. */
 const orCode = (code: number): typeof none | number => (code === Completion.ok ? none : code);
 
-/** "Requested sensor, data or record not present" (table 5-2). */
-const notPresent = 0xcb;
-/** At most so many bytes fit a message of the narrowest channels. */
-const fruReadBytesMax = 64;
-
-const chassisCommands = ({ chassis, boot }: IpmiParts): readonly IpmiCommand[] => [
+export const chassisCommands = (chassis: Chassis, boot: BootOptions): readonly IpmiCommand[] => [
   served(tables.getChassisStatus, Privilege.user, () => {
     const on = chassis.isOn();
     return {
@@ -106,50 +90,12 @@ const deviceId = {
   auxiliary: new Uint8Array(4),
 } as const;
 
-const appCommands = ({ guid }: IpmiParts): readonly IpmiCommand[] => [
+/** `guid`: in the order of SMBIOS, as most BMCs send it. */
+export const appCommands = (guid: Uint8Array): readonly IpmiCommand[] => [
   served(tables.getDeviceId, Privilege.user, () => deviceId),
   served(tables.getSystemGuid, Privilege.callback, () => ({ guid, more: new Uint8Array() })),
   // Get Self Test Results (§20.4): 55h, all passed.
   { netFn: NetFn.app, command: 0x04, privilege: Privilege.user, run: () => done(0x55, 0x00) },
   // Get Channel Info (§22.24): 802.3 LAN, IPMB-1.0, session based with several sessions, none counted.
   { netFn: NetFn.app, command: 0x42, privilege: Privilege.user, run: () => done(1, 0x04, 0x01, 0x80, 0xf2, 0x1b, 0x00, 0x00, 0x00) },
-];
-
-/** Both logs (§31.2, §33.9): version 1.5 of their commands, no entries, free bytes not told, never changed, can be reserved. */
-const emptyLog = done(0x51, 0, 0, ...new Uint8Array(10).fill(0xff), 0x02);
-
-const storageCommands = ({ fru, clock }: IpmiParts): readonly IpmiCommand[] => {
-  const raw = (command: number, run: IpmiCommand['run']): IpmiCommand => ({
-    netFn: NetFn.storage,
-    command,
-    privilege: Privilege.user,
-    run,
-  });
-  return [
-    served(tables.getFruInfo, Privilege.user, ({ fru: device }) =>
-      device === 0 ? { sizeBytes: fru.length, access: { inWords: false }, more: new Uint8Array() } : notPresent,
-    ),
-    served(tables.readFru, Privilege.user, ({ fru: device, offset, count }) => {
-      if (device !== 0) return notPresent;
-      if (offset >= fru.length) return Completion.parameterOutOfRange;
-      const data = fru.slice(offset, offset + Math.min(count, fruReadBytesMax));
-      return { count: data.length, data };
-    }),
-    // An event log and a sensor repository in which nothing stands, so that tools which read them end cleanly.
-    raw(0x20, () => emptyLog),
-    raw(0x22, () => done(1, 0)),
-    raw(0x23, () => refused(notPresent)),
-    raw(0x40, () => emptyLog),
-    raw(0x42, () => done(1, 0)),
-    raw(0x43, () => refused(notPresent)),
-    // Get SEL Time (§31.10): seconds since 1970.
-    raw(0x48, () => done(...[0, 8, 16, 24].map((shift) => (Math.floor(clock.now() / 1000) >>> shift) & 0xff))),
-  ];
-};
-
-/** All that need no knowledge of the session they came by. */
-export const hostCommands = (parts: IpmiParts): readonly IpmiCommand[] => [
-  ...chassisCommands(parts),
-  ...appCommands(parts),
-  ...storageCommands(parts),
 ];
