@@ -14,7 +14,9 @@ import { Observer } from './control/observer.ts';
 import { PresenceBook } from './control/presence.ts';
 import type { Rack } from './control/rack.ts';
 import { reconcile } from './control/reconcile.ts';
+import type { OtherServer } from './dhcp/others.ts';
 import { startDhcp } from './dhcp/server.ts';
+import type { DhcpCounters } from './dhcp/server.ts';
 import { RemudaError } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { Host, HostBmc } from './host/host.ts';
@@ -39,6 +41,10 @@ export interface Daemon {
   readonly bootFiles: BootDeps['files'];
   readonly programs: ReadonlyMap<string, Uint8Array>;
   leases(): readonly Lease[];
+  /** DHCP servers on our wires that are not ours. */
+  otherServers(): readonly OtherServer[];
+  /** What the DHCP server met since it started. */
+  dhcpCounters(): DhcpCounters;
   /** As they stand in the store. */
   hosts(): readonly Host[];
   claims: Store['claims'];
@@ -113,8 +119,18 @@ interface Core {
   readonly programs: ReadonlyMap<string, Uint8Array>;
 }
 
+/** Where hosts reach us: an address on an interface, once, however many subnets behind relays come in there. */
+export const doorsOf = ({ subnets }: Config): readonly { readonly interface: string; readonly serverAddress: Ipv4 }[] => {
+  const doors = new Map(
+    subnets.map(({ interface: name, serverAddress }) => [`${name} ${serverAddress}`, { interface: name, serverAddress }]),
+  );
+  return Array.from(doors.values());
+};
+
 interface Protocols {
   readonly leases: () => readonly Lease[];
+  readonly otherServers: () => readonly OtherServer[];
+  readonly counters: () => DhcpCounters;
   readonly leaseAt: (address: Ipv4) => Lease | undefined;
   readonly close: () => void;
 }
@@ -129,7 +145,9 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
     {
       known: (mac: Mac) => {
         const host = keeper.byMac(mac);
-        return host === undefined || host.state === 'discovered' ? undefined : { hostName: host.claim?.intent.hostName ?? host.name };
+        if (host === undefined || host.state === 'discovered') return undefined;
+        const { dhcp: extras } = host.profile;
+        return { hostName: host.claim?.intent.hostName ?? host.name, ...(extras === null ? {} : { dhcp: extras }) };
       },
       bootFor: (client, { address, serverAddress }) => decide(client, address, serverAddress),
       observe: (observation) => observer.observe(observation),
@@ -139,7 +157,7 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
     limits,
   );
   const tftps: TftpServer[] = [];
-  for (const { interface: name, serverAddress } of config.subnets)
+  for (const { interface: name, serverAddress } of doorsOf(config))
     tftps.push(
       await startTftp(
         world,
@@ -161,6 +179,8 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
     );
   return {
     leases: () => dhcp.leases(),
+    otherServers: () => dhcp.otherServers(),
+    counters: () => dhcp.counters,
     leaseAt: (address) => dhcp.leaseAt(address),
     close: () => {
       dhcp.close();
@@ -169,10 +189,10 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
   };
 };
 
-/** The boot listeners of each subnet: plain HTTP for what firmware fetches, TLS for the agents. */
+/** The boot listeners of each door: plain HTTP for what firmware fetches, TLS for the agents. */
 const listenForBoots = async (world: World, config: Config, deps: BootDeps, identity: Identity): Promise<readonly Listener[]> => {
   const listeners: Listener[] = [];
-  for (const { serverAddress: address, interface: name } of config.subnets) {
+  for (const { serverAddress: address, interface: name } of doorsOf(config)) {
     listeners.push(
       await world.http.listen({ at: { address, port: config.boot.httpPort, interface: name }, routes: bootRoutes(deps, address) }),
     );
@@ -249,6 +269,8 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     bootFiles,
     programs,
     leases: () => protocols.leases(),
+    otherServers: () => protocols.otherServers(),
+    dhcpCounters: () => protocols.counters(),
     hosts: () => keeper.all(),
     claims: () => store.claims(),
     stop: async () => {
