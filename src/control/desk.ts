@@ -6,6 +6,7 @@ import type { Code } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { Host, Job } from '../host/host.ts';
 import { inventorySchema } from '../host/inventory.ts';
+import { networkConfigYaml } from '../host/network.ts';
 import { decideWork } from '../host/plan.ts';
 import type { ImageStore } from '../image/store.ts';
 import { seedFiles, seedImage } from '../image/seed.ts';
@@ -134,6 +135,7 @@ export class Desk {
         instanceId: `${claim.id}.${generation}`,
         hostName: intent.hostName,
         ...(intent.userData === undefined ? {} : { userData: intent.userData }),
+        ...(intent.network === undefined ? {} : { networkConfig: networkConfigYaml(intent.network) }),
         ...(intent.phoneHome === 'none' ? {} : { phoneHomeUrl: this.#phoneHomeUrl(current.id, claim, caller.local) }),
       }),
       manifest.seed.sizeBytes,
