@@ -97,6 +97,12 @@ export const limits = {
   chunkBytes: 4 * 1024 * 1024,
   imageBytesMax: 64 * 1024 ** 3,
   seedBytesMax: 16 * 1024 * 1024,
+  /** A packed image may unpack to so many times its size. */
+  imageRatioMax: 10_000,
+  imageSilenceMs: 30_000,
+  /** Connections of one download that brought less than a piece each. */
+  imageTries: 6,
+  imageRedirects: 5,
 } as const;
 
 export type Limits = { readonly [K in keyof typeof limits]: number };

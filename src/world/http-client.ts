@@ -27,6 +27,11 @@ const plainReasons: Readonly<Record<string, string>> = {
   EACCES: 'this user may not open the socket',
   ETIMEDOUT: 'it does not answer',
 };
+/** What an errno means to a person; undefined for an unknown one. */
+export const plainReasonOf = (errno: string | undefined): string | undefined => {
+  if (errno === undefined) return undefined;
+  return isTlsFailure(errno) ? `its certificate or handshake is not acceptable (${errno})` : plainReasons[errno];
+};
 /** OpenSSL's and Node's names for a certificate or a handshake that does not hold. */
 const isTlsFailure = (errno: string): boolean =>
   /CERT|^ERR_SSL|^ERR_TLS|UNABLE_TO_(GET|VERIFY|DECRYPT)|^EPROTO$|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)/.test(errno);

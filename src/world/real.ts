@@ -3,6 +3,7 @@ import { realClock } from './clock.ts';
 import { selfSigned } from './certificate.ts';
 import { realFiles } from './files.ts';
 import { httpCall, httpStream } from './http-client.ts';
+import { httpGet } from './http-get.ts';
 import { httpListen } from './http-server.ts';
 import { realLog } from './log.ts';
 import type { LogOptions } from './log.ts';
@@ -29,6 +30,7 @@ export const realWorld = ({ signal, log: logOptions }: RealWorldOptions): World 
       listen: (options) => httpListen({ ...options, signal, log }),
       call: (call) => httpCall(call, signal),
       stream: (call) => httpStream(call, signal),
+      get: (request) => httpGet(request, signal),
       selfSigned: (commonName) => selfSigned(commonName, clock.now()),
     },
     files: realFiles,

@@ -122,12 +122,36 @@ export interface HttpAnswer {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
 }
+/** One GET of something large, from a server that may be anybody's. */
+export interface HttpGet {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Bounds the name's resolution, the wait for the head of the answer, and then each silence while a piece of the body is waited for. */
+  readonly silenceMs: number;
+  /**
+   * Why this address of the URL's host is not connected to; undefined where it may be. The name is resolved once, each of its addresses is
+   * put before this, and the connection goes to one that passed: what the name resolves to a moment later does not matter (DNS rebinding).
+   */
+  readonly refuses: (host: string, address: string) => string | undefined;
+  readonly signal?: AbortSignal;
+}
+export interface HttpBody {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** To be read once; leaving it early closes the connection. An answer that is cut short throws `source-failed`. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Where the body is not read. */
+  close(): void;
+}
 export interface Http {
   listen(options: HttpListen): Promise<Listener>;
   /** Never throws for an HTTP status; a network failure is a RemudaError with a plain reason and code `bmc-unreachable` or `bmc-untrusted` (TLS). */
   call(call: HttpCall): Promise<HttpAnswer>;
   /** The body as it comes (server-sent events); throws when the status is not 2xx. */
   stream(call: HttpCall): AsyncIterable<Uint8Array>;
+  /** Follows no redirect and never throws for an HTTP status. Throws `source-refused` where no address may be connected to, else `source-failed`. */
+  get(request: HttpGet): Promise<HttpBody>;
   /** A self-signed certificate for this daemon: ECDSA P-256, valid 10 years. */
   selfSigned(commonName: string): Promise<Identity>;
 }

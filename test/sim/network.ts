@@ -284,6 +284,7 @@ export const worldOf = (of: {
       stream: () => {
         throw new Error('no streams here');
       },
+      get: () => Promise.reject(new Error('no images are fetched here')),
       selfSigned: () => Promise.resolve({ key: 'key', certificate: 'certificate', fingerprint: 'f'.repeat(64) }),
     },
     files,

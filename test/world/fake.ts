@@ -180,7 +180,7 @@ const logTo = (lines: Logged[], above: LogFields = {}): Log => {
 const refuse = (): never => {
   throw new RemudaError('internal', 'this world has no HTTP');
 };
-const noHttp: Http = { listen: refuse, call: refuse, stream: refuse, selfSigned: refuse };
+const noHttp: Http = { listen: refuse, call: refuse, stream: refuse, get: refuse, selfSigned: refuse };
 
 /** 2026-01-01T00:00:00Z */
 const newYear = 1_767_225_600_000;

@@ -10,7 +10,9 @@ import type {
   Files,
   Http,
   HttpAnswer,
+  HttpBody,
   HttpCall,
+  HttpGet,
   HttpListen,
   HttpReply,
   HttpRequest,
@@ -79,6 +81,7 @@ export class MemoryHttp {
       listen: async (options) => this.#listen(caller, options),
       call: (call) => this.#call(caller, call),
       stream: (call) => this.#stream(caller, call),
+      get: (request) => this.#get(caller, request),
       selfSigned: async (commonName) => this.#selfSigned(commonName),
     };
   }
@@ -177,6 +180,55 @@ export class MemoryHttp {
     } finally {
       connected.gone.abort();
     }
+  }
+
+  /** Names are not resolved here: hosts are addresses. */
+  async #get(caller: Caller, request: HttpGet): Promise<HttpBody> {
+    const { url, headers, silenceMs, signal } = request;
+    const host = new URL(url).hostname;
+    const refusal = request.refuses(host, host);
+    if (refusal !== undefined) throw new RemudaError('source-refused', `${url}: ${refusal}`);
+    const call: HttpCall = {
+      method: 'GET',
+      url,
+      timeoutMs: silenceMs,
+      replyBytesMax: Infinity,
+      ...(headers && { headers }),
+      ...(signal && { signal }),
+    };
+    const failed = (error: unknown): unknown =>
+      error instanceof RemudaError && error.code === 'bmc-unreachable'
+        ? new RemudaError('source-failed', error.message, { cause: error })
+        : error;
+    const bounded = async <T>(connected: Connected, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await this.#bounded(caller, call, connected, work);
+      } catch (error) {
+        connected.gone.abort();
+        throw failed(error);
+      }
+    };
+    caller.signal?.throwIfAborted();
+    let connected: Connected;
+    try {
+      connected = this.#connect(caller, call);
+    } catch (error) {
+      throw failed(error);
+    }
+    const answer = await bounded(connected, () => this.#exchange(caller, call, connected));
+    const pieces = answer.chunks[Symbol.asyncIterator]();
+    const chunks = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) {
+          const next = await bounded(connected, () => pieces.next());
+          if (next.done === true) return;
+          yield next.value;
+        }
+      } finally {
+        connected.gone.abort();
+      }
+    };
+    return { status: answer.status, headers: answer.headers, chunks: chunks(), close: () => connected.gone.abort() };
   }
 
   /** There and back again. */
