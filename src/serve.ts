@@ -7,7 +7,7 @@ import { bootFileNames } from './boot/decide.ts';
 import { missingInterfaces } from './config-check.ts';
 import { parseConfig } from './config.ts';
 import type { Config } from './config.ts';
-import { startDaemon } from './daemon.ts';
+import { doorsOf, startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { RemudaError, codeOf } from './errors.ts';
 import type { ImageStore } from './image/store.ts';
@@ -37,9 +37,17 @@ const deskOf = (images: ImageStore): ImageDesk => ({
 });
 
 type Networks = StatusJson['networks'];
+const othersAt = (daemon: Daemon, name: string): NonNullable<Networks[number]['otherServers']> =>
+  daemon
+    .otherServers()
+    .filter((server) => server.interface === name)
+    .map((heard) => {
+      const { interface: _, ...server } = heard;
+      return server;
+    });
 const networksOf = (world: World, config: Config, daemon: Daemon): Networks => {
   const local = world.net.localAddresses();
-  return config.subnets.map(({ interface: name, cidr, serverAddress, pool }) => {
+  return config.subnets.map(({ interface: name, cidr, serverAddress, pool, relay }, index) => {
     const [from, to] = [ipv4Number(pool.from), ipv4Number(pool.to)];
     const inPool = (address: Ipv4): boolean => ipv4Number(address) >= from && ipv4Number(address) <= to;
     return {
@@ -48,6 +56,9 @@ const networksOf = (world: World, config: Config, daemon: Daemon): Networks => {
       address: local.some((one) => one.interface === name && one.address === serverAddress) ? serverAddress : null,
       poolAddresses: to - from + 1,
       leasedAddresses: daemon.leases().filter(({ address, endsAt }) => inPool(address) && endsAt > world.clock.now()).length,
+      relayed: relay !== undefined,
+      // Once for each interface, however many subnets come in there.
+      otherServers: config.subnets.findIndex((subnet) => subnet.interface === name) === index ? othersAt(daemon, name) : [],
     };
   });
 };
@@ -71,16 +82,19 @@ const filesOf = async (world: World, config: Config, daemon: Daemon): Promise<St
 };
 
 /** The daemon starts whole or not at all: what it should listen on, it listens on. */
-const listenersOf = ({ subnets, boot, socket, admin }: Config): StatusJson['listeners'] => [
-  ...subnets.flatMap(({ interface: name, serverAddress }) => [
-    { name: 'dhcp', at: `${name}:67`, bound: true },
-    { name: 'tftp', at: `${serverAddress}:69`, bound: true },
-    { name: 'boot', at: `${serverAddress}:${boot.httpPort}`, bound: true },
-    { name: 'agent', at: `${serverAddress}:${boot.agentPort}`, bound: true },
-  ]),
-  { name: 'admin', at: socket, bound: true },
-  ...(admin === undefined ? [] : [{ name: 'admin', at: `${admin.address}:${admin.port}`, bound: true }]),
-];
+const listenersOf = (config: Config): StatusJson['listeners'] => {
+  const { subnets, boot, socket, admin } = config;
+  return [
+    ...Array.from(new Set(subnets.map((subnet) => subnet.interface)), (name) => ({ name: 'dhcp', at: `${name}:67`, bound: true })),
+    ...doorsOf(config).flatMap(({ serverAddress }) => [
+      { name: 'tftp', at: `${serverAddress}:69`, bound: true },
+      { name: 'boot', at: `${serverAddress}:${boot.httpPort}`, bound: true },
+      { name: 'agent', at: `${serverAddress}:${boot.agentPort}`, bound: true },
+    ]),
+    { name: 'admin', at: socket, bound: true },
+    ...(admin === undefined ? [] : [{ name: 'admin', at: `${admin.address}:${admin.port}`, bound: true }]),
+  ];
+};
 
 /** What the daemon tells of itself, read anew at each question. */
 const statusOf = async (world: World, config: Config, daemon: Daemon, version: string): Promise<StatusJson> => ({

@@ -213,6 +213,23 @@ export const statusJson = z.object({
       address: z.string().nullable(),
       poolAddresses: z.number(),
       leasedAddresses: z.number(),
+      /** It lies behind DHCP relays; `interface` and `address` are where they reach us. */
+      relayed: z.boolean().optional(),
+      /** DHCP servers heard on this interface lately that are not ours, the latest first. */
+      otherServers: z
+        .array(
+          z.object({
+            address: z.string(),
+            mac: z.string().optional(),
+            how: z.enum(['offered to us', 'answered a client', 'chosen by a client']),
+            firstAt: time,
+            lastAt: time,
+            bootFile: z.string().optional(),
+            nextServer: z.string().optional(),
+            vendorClass: z.string().optional(),
+          }),
+        )
+        .optional(),
     }),
   ),
   /** What hosts load first (`boot`), and the kernel and ramdisk of the agent (`agent`). */

@@ -59,22 +59,32 @@ const listeners = ({ status }: Seen): readonly Finding[] => {
 
 /** Above this share a pool is about to refuse the next host. */
 const poolFullShare = 0.9;
+type Network = StatusJson['networks'][number];
+const servedNetwork = ({ interface: name, subnet, address, relayed, poolAddresses, leasedAddresses }: Network): Finding => {
+  if (address === null)
+    return bad(
+      relayed === true ? `${name} has not the address by which hosts of ${subnet} reach us` : `${name} has no address in ${subnet}`,
+      `give it one (ip address add … dev ${name}), or mend the subnet in the configuration`,
+    );
+  if (leasedAddresses >= poolAddresses * poolFullShare)
+    return warn(
+      `${leasedAddresses} of ${poolAddresses} addresses of ${subnet} are leased`,
+      'make the pool larger before the next host finds none: remuda lease list',
+    );
+  const through = relayed === true ? ' through relays' : '';
+  return ok(`${name} serves ${subnet}${through} as ${address}, ${leasedAddresses} of ${poolAddresses} addresses leased`);
+};
+/** The commonest reason why a server boots something else: somebody answered first. */
+const otherServers = ({ interface: name, otherServers: others = [] }: Network, now: number): readonly Finding[] =>
+  others.map(({ address, mac, how, lastAt, bootFile }) =>
+    warn(
+      `another DHCP server, ${address}${mac === undefined ? '' : ` (${mac})`}, is heard at ${name}: ${how} ${ageText(lastAt, now)}${bootFile === undefined ? '' : `, boot file ${bootFile}`}`,
+      `switch it off or keep it out of this network: hosts that take its answer do not boot from us${mac === undefined ? '' : `; find its port by its MAC: ${mac}`}`,
+    ),
+  );
 const networks = ({ status }: Seen): readonly Finding[] => {
   if (status.networks.length === 0) return [bad('no network is served', 'name an interface and a subnet in the configuration')];
-  return status.networks.map((network) => {
-    const { interface: name, subnet, address, poolAddresses, leasedAddresses } = network;
-    if (address === null)
-      return bad(
-        `${name} has no address in ${subnet}`,
-        `give it one (ip address add … dev ${name}), or mend the subnet in the configuration`,
-      );
-    if (leasedAddresses >= poolAddresses * poolFullShare)
-      return warn(
-        `${leasedAddresses} of ${poolAddresses} addresses of ${subnet} are leased`,
-        'make the pool larger before the next host finds none: remuda lease list',
-      );
-    return ok(`${name} serves ${subnet} as ${address}, ${leasedAddresses} of ${poolAddresses} addresses leased`);
-  });
+  return status.networks.flatMap((network) => [servedNetwork(network), ...otherServers(network, status.now)]);
 };
 
 const purposes = { boot: 'boot files', agent: 'kernel and ramdisk of the agent' } as const;

@@ -60,6 +60,36 @@ describe('what usually goes wrong, each alone', () => {
       says: /^warn: 95 of 100 addresses/,
     },
     {
+      name: 'no way to us from behind a relay',
+      seen: { ...well, status: { ...status, networks: [{ ...network, relayed: true, address: null }] } },
+      says: /^bad: eth1 has not the address by which hosts of 10\.77\.0\.0\/24 reach us/,
+    },
+    {
+      name: 'another DHCP server',
+      seen: {
+        ...well,
+        status: {
+          ...status,
+          networks: [
+            {
+              ...network,
+              otherServers: [
+                {
+                  address: '10.77.0.9',
+                  mac: '02:00:00:00:00:09',
+                  how: 'offered to us',
+                  firstAt: now - 60 * minute,
+                  lastAt: now - minute,
+                  bootFile: 'pxelinux.0',
+                },
+              ],
+            },
+          ],
+        },
+      },
+      says: /^warn: another DHCP server, 10\.77\.0\.9 \(02:00:00:00:00:09\), is heard at eth1: offered to us 1 min ago, boot file pxelinux\.0 -> switch it off.*by its MAC/,
+    },
+    {
       name: 'a boot file missing',
       seen: { ...well, status: { ...status, files: status.files.map((one) => ({ ...one, present: one.purpose === 'agent' })) } },
       says: /^bad: \/f\/snponly\.efi is missing -> no server gets past its firmware/,
