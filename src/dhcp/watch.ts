@@ -29,7 +29,7 @@ export class Watch {
   readonly #parts: WatchParts;
   readonly #interface: string;
   /** The client that we play: one for the life of the daemon, so that it costs the other server one address and no more. */
-  readonly #mac: Mac;
+  #mac: Mac | undefined;
   #socket: UdpSocket | undefined;
   #cancel: () => void = () => {};
   #transaction = 0;
@@ -38,14 +38,14 @@ export class Watch {
   constructor(parts: WatchParts, name: string) {
     this.#parts = parts;
     this.#interface = name;
-    // Locally administered, unicast (IEEE 802-2014 §8.2); its middle reads `d`, `h`, `c`, `p` to whoever wonders about it.
-    this.#mac = parseMac(`0a:64:68:63:70:${Buffer.from(parts.world.random.bytes(1)).toString('hex')}`) as Mac;
   }
 
   /** Never throws: without port 68 only what reaches port 67 tells of others. */
   async start(): Promise<void> {
     const { world, limits } = this.#parts;
     if (limits.dhcpProbeMs === 0) return;
+    // Locally administered, unicast (IEEE 802-2014 §8.2).
+    this.#mac = parseMac(`0a${Buffer.from(world.random.bytes(5)).toString('hex').replaceAll(/../g, ':$&')}`);
     try {
       this.#socket = await world.net.udp({ address: noAddress, port: clientPort, interface: this.#interface, broadcast: true });
     } catch (error) {
@@ -72,6 +72,7 @@ export class Watch {
 
   #probe(): void {
     const { world, limits } = this.#parts;
+    if (this.#mac === undefined) return;
     this.#transaction = Buffer.from(world.random.bytes(4)).readUInt32BE();
     this.#socket?.send(encodeDhcp4(probe(this.#mac, this.#transaction)), { address: everyone, port: serverPort });
     this.#cancel = world.clock.after(limits.dhcpProbeMs, () => this.#probe());
