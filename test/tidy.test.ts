@@ -8,7 +8,7 @@ import { test } from 'node:test';
  * The rooms of src, each with what it may import: a room, or one file of a room. ARCHITECTURE.md quotes this table.
  * Every room may import its own files, limits.ts and errors.ts.
  */
-const interfaces = ['world/world.ts', 'world/lab-world.ts', 'world/terminal.ts', 'world/http-problem.ts'];
+const interfaces = ['world/world.ts', 'world/lab-world.ts', 'world/terminal.ts', 'world/http-problem.ts', 'world/metrics.ts'];
 const rooms: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   world: ['wire'],
@@ -48,7 +48,7 @@ const computing = ['node:assert', 'node:path', 'node:url', 'node:util', 'node:zl
 const chance = /^(random\w*|generate\w*|webcrypto|getRandomValues|default)$/;
 /** Where a native driver or a platform stream makes the door senseless. */
 const exceptions: Readonly<Record<string, { readonly of: readonly string[]; readonly why: string }>> = {
-  'image/source.ts': {
+  'image/unpack.ts': {
     of: ['node:stream'],
     why: 'zlib decompresses a stream only as a Node stream; its input and output are the async iterables of world.files',
   },
@@ -62,6 +62,7 @@ const packageDoors: Readonly<Record<string, string>> = {
   fastify: 'world',
   pino: 'world',
   koffi: 'world',
+  'prom-client': 'world',
   'better-sqlite3': 'store',
   kysely: 'store',
 };

@@ -6,7 +6,7 @@ import type { LabWorld, ProcessEnd } from '../world/lab-world.ts';
 import { isSha256 } from './digest.ts';
 import type { ImportOptions } from './import.ts';
 import type { PhoneHome } from './manifest.ts';
-import type { ImageEntry, ImageStore } from './store.ts';
+import type { FileSource } from './source.ts';
 
 /** What each recipe leaves in its result directory. */
 const recipes = {
@@ -15,9 +15,9 @@ const recipes = {
 export type RecipeName = keyof typeof recipes;
 export const isRecipe = (name: string): name is RecipeName => Object.hasOwn(recipes, name);
 
-export interface BuildOptions extends Pick<ImportOptions, 'onProgress' | 'signal'> {
-  /** Where the image goes. */
-  readonly store: Pick<ImageStore, 'import'>;
+export interface BuildOptions<T> extends Pick<ImportOptions, 'onProgress' | 'signal'> {
+  /** Where the image goes: a store, or a daemon that has one. */
+  readonly store: { import(source: FileSource, options: ImportOptions): Promise<T> };
   /** What the image is called; the recipe's name where it is not said. */
   readonly imageName?: string;
   /** Told apart in the running system; the same release builds the same bytes. */
@@ -35,11 +35,7 @@ const about = z.object({ sha256: z.string().refine(isSha256), sizeBytes: z.numbe
  * Builds the recipe, or finds it in the recipe's own cache, and imports it; whether the bytes are those that were built is checked.
  * Throws `bad-request` (no such recipe), `internal` with the last line of a build that failed, and what an import throws.
  */
-export const buildRecipe = async (
-  world: Pick<LabWorld, 'processes' | 'files'>,
-  name: string,
-  options: BuildOptions,
-): Promise<ImageEntry> => {
+export const buildRecipe = async <T>(world: Pick<LabWorld, 'processes' | 'files'>, name: string, options: BuildOptions<T>): Promise<T> => {
   if (!isRecipe(name))
     throw new RemudaError('bad-request', `there is no recipe ${JSON.stringify(name)}; there is: ${Object.keys(recipes).join(', ')}`);
   const recipe = recipes[name];
@@ -58,7 +54,11 @@ export const buildRecipe = async (
 };
 
 /** The result directory: the last line of the script's stdout. */
-const runRecipe = async ({ processes }: Pick<LabWorld, 'processes'>, name: RecipeName, options: BuildOptions): Promise<string> => {
+const runRecipe = async (
+  { processes }: Pick<LabWorld, 'processes'>,
+  name: RecipeName,
+  options: Omit<BuildOptions<never>, 'store'>,
+): Promise<string> => {
   options.signal?.throwIfAborted();
   const script = options.script ?? fileURLToPath(new URL('../../images/build.sh', import.meta.url));
   const release = options.release === undefined ? [] : ['--release', options.release];

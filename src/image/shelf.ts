@@ -5,6 +5,8 @@ import { decodeChunk, encodeChunk } from './chunk.ts';
 import { hexOf, isDigest, isSha256 } from './digest.ts';
 import { encodeManifest, parseManifest } from './manifest.ts';
 import type { Chunk, DataChunk, Manifest } from './manifest.ts';
+import { encodeSignatureFile, parseSignatureFile, signatureFileBytesMax } from './signature.ts';
+import type { Signature } from './signature.ts';
 
 export type ShelfWorld = Pick<World, 'files' | 'log' | 'clock'>;
 /** A manifest of 65 536 chunks is 12 MB long. */
@@ -12,6 +14,12 @@ const manifestBytesMax = 64 * 1024 * 1024;
 
 /** A name that is a file name anywhere, and that cannot be taken for the start of a digest. */
 export const isImageName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name) && !/^[0-9a-f]{12,64}$/.test(name);
+
+/** What a sweep took away, or would take. */
+export interface Swept {
+  readonly files: number;
+  readonly bytes: number;
+}
 
 export class Shelf {
   readonly world: ShelfWorld;
@@ -78,18 +86,67 @@ export class Shelf {
     return this.world.files.remove(this.#chunkPath(sha256));
   }
 
-  /** Removes every chunk that is not among `kept`, and what a killed write left behind; returns how many files went. */
-  async sweepChunks(kept: ReadonlySet<string>): Promise<number> {
-    const { files } = this.world;
-    let count = 0;
-    for (const shard of await files.list(`${this.#folder}/chunks`)) {
-      for (const name of await files.list(`${this.#folder}/chunks/${shard}`)) {
-        if (kept.has(name)) continue;
-        await files.remove(`${this.#folder}/chunks/${shard}/${name}`);
-        count++;
+  /** Removes every chunk that is not among `kept`, what a killed write or download left behind, and signatures of images that are gone. */
+  async sweep(kept: ReadonlySet<string>, dryRun: boolean): Promise<Swept> {
+    const swept = { files: 0, bytes: 0 };
+    for (const path of await this.#rubbish(kept)) {
+      const stat = await this.world.files.stat(path);
+      if (stat?.kind === 'file') {
+        swept.files++;
+        swept.bytes += stat.sizeBytes;
       }
+      if (!dryRun) await this.world.files.remove(path);
     }
-    return count;
+    return swept;
+  }
+
+  async #rubbish(kept: ReadonlySet<string>): Promise<string[]> {
+    const { files } = this.world;
+    const found: string[] = [];
+    for (const shard of await files.list(`${this.#folder}/chunks`))
+      for (const name of await files.list(`${this.#folder}/chunks/${shard}`))
+        if (!kept.has(name)) found.push(`${this.#folder}/chunks/${shard}/${name}`);
+    const manifests = new Set(await this.digests());
+    for (const name of await files.list(`${this.#folder}/manifests`)) {
+      const isLeft = name.startsWith('.') || (name.endsWith('.sig') && !manifests.has(`sha256:${name.slice(0, 64)}`));
+      if (isLeft) found.push(`${this.#folder}/manifests/${name}`);
+    }
+    for (const name of await files.list(`${this.#folder}/names`)) if (name.startsWith('.')) found.push(`${this.#folder}/names/${name}`);
+    for (const spool of await this.spools()) {
+      if (this.#openSpools.has(spool)) continue;
+      for (const name of await files.list(spool)) found.push(`${spool}/${name}`);
+      found.push(spool);
+    }
+    return found;
+  }
+
+  // Downloads: incoming/<id>/…, in pieces, each written whole
+
+  readonly #openSpools = new Set<string>();
+  #spoolNumber = 0;
+
+  /** All folders of downloads, also those that a killed process left. */
+  async spools(): Promise<readonly string[]> {
+    const names = await this.world.files.list(`${this.#folder}/incoming`);
+    return names.map((name) => `${this.#folder}/incoming/${name}`);
+  }
+
+  /** A folder of its own for one download; `close` takes it away with all that is in it. */
+  async openSpool(): Promise<{ readonly folder: string; close(): Promise<void> }> {
+    const { files } = this.world;
+    let folder: string;
+    do folder = `${this.#folder}/incoming/${++this.#spoolNumber}`;
+    while ((await files.stat(folder)) !== undefined || this.#openSpools.has(folder));
+    this.#openSpools.add(folder);
+    await files.makeFolder(folder, 0o700);
+    return {
+      folder,
+      close: async () => {
+        for (const name of await files.list(folder)) await files.remove(`${folder}/${name}`);
+        await files.remove(folder);
+        this.#openSpools.delete(folder);
+      },
+    };
   }
 
   // Manifests: manifests/<hex>.json
@@ -135,6 +192,41 @@ export class Shelf {
 
   removeManifest(digest: string): Promise<void> {
     return this.world.files.remove(this.#manifestPath(digest));
+  }
+
+  // Signatures: manifests/<hex>.sig
+
+  #signaturePath(digest: string): string {
+    return `${this.#folder}/manifests/${hexOf(digest)}.sig`;
+  }
+
+  /** None where there are none; damaged ones are logged and count for nothing. */
+  async signatures(digest: string): Promise<readonly Signature[]> {
+    const path = this.#signaturePath(digest);
+    if (!isDigest(digest) || (await this.world.files.stat(path)) === undefined) return [];
+    const bytes = await this.world.files.read(path, { offset: 0, length: signatureFileBytesMax });
+    try {
+      return parseSignatureFile(new TextDecoder().decode(bytes)).signatures;
+    } catch (error) {
+      if (codeOf(error) !== 'signature-invalid') throw error;
+      this.world.log.warn('the signatures of an image cannot be read; import it again with its signature', {
+        digest,
+        reason: reasonOf(error),
+      });
+      return [];
+    }
+  }
+
+  async putSignatures({ digest, chunkBytes }: Manifest, signatures: readonly Signature[]): Promise<void> {
+    await this.world.files.makeFolder(`${this.#folder}/manifests`);
+    await this.world.files.write(
+      this.#signaturePath(digest),
+      encodeSignatureFile({ format: 1, digest, chunkBytes, signatures: [...signatures] }),
+    );
+  }
+
+  removeSignatures(digest: string): Promise<void> {
+    return this.world.files.remove(this.#signaturePath(digest));
   }
 
   // Names: names/<name>, a pointer to a digest

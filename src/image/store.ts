@@ -1,14 +1,23 @@
 /** The image store: immutable images by digest, names that point to them, and their chunks by hash. */
 import { RemudaError, codeOf, reasonOf } from '../errors.ts';
 import type { FileBody } from '../world/world.ts';
+import { openFile } from './bytes.ts';
+import type { ByteSource } from './bytes.ts';
 import { hexOf } from './digest.ts';
-import { importImage } from './import.ts';
-import type { ImageLimits, ImportOptions, Progress } from './import.ts';
+import { download } from './download.ts';
+import type { DownloadLimits, DownloadWorld, UrlSource } from './download.ts';
+import { checkOptions, checkSourceHash, importImage } from './import.ts';
+import type { ImportOptions } from './import.ts';
 import { isZeroChunk, storedBytesOf } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
+import type { ImageLimits, Progress } from './read.ts';
 import { Shelf } from './shelf.ts';
-import type { ShelfWorld } from './shelf.ts';
-import type { ImageSource } from './source.ts';
+import type { ShelfWorld, Swept } from './shelf.ts';
+import { judgeSignatures, parseSignatureFile, signatureFileBytesMax, trustAll } from './signature.ts';
+import type { Signature, SignatureFile, Trust, Verdict } from './signature.ts';
+import type { FileSource } from './source.ts';
+import { closedSources } from './source-policy.ts';
+import type { SourcePolicy } from './source-policy.ts';
 import { verifyImage } from './verify.ts';
 import type { VerifyReport } from './verify.ts';
 
@@ -19,6 +28,40 @@ export interface ImageEntry extends Pick<Manifest, 'digest' | 'sizeBytes' | 'see
   readonly storedBytes: number;
   /** ms since 1970 */
   readonly importedAt: number;
+  /** The operator's names of the trusted keys that have signed it. */
+  readonly signedBy: readonly string[];
+  /** Why no host may be given it; absent where one may. */
+  readonly refused?: { readonly code: 'image-unsigned' | 'signature-invalid'; readonly reason: string };
+}
+/** A file of the daemon's machine, or what it fetches, with the SHA-256 of the file as it lies there. */
+export type ImageSource = (FileSource & { readonly sha256?: string }) | UrlSource;
+
+/** Whose images are run, and from where they may be fetched. */
+export interface ImagePolicy {
+  readonly trust: Trust;
+  readonly sources: SourcePolicy;
+}
+export const openPolicy: ImagePolicy = { trust: trustAll, sources: closedSources };
+
+/** What a host's agent judges for itself. */
+export interface Proof {
+  readonly signatures: readonly Signature[];
+  readonly trust: Trust;
+  readonly verdict: Verdict;
+}
+
+export interface CollectOptions {
+  /**
+   * With it, images without a name go as well unless they are among these digests, which the claims want. It is asked when all imports
+   * have ended.
+   */
+  readonly wanted?: () => Promise<ReadonlySet<string>>;
+  /** Says what would go, and takes nothing away. */
+  readonly dryRun?: boolean;
+}
+export interface CollectReport extends Swept {
+  /** Without a name, and wanted by no claim. */
+  readonly images: readonly { readonly digest: string; readonly sizeBytes: number }[];
 }
 
 export interface ImageStore {
@@ -30,31 +73,43 @@ export interface ImageStore {
   manifest(digest: string): Promise<Manifest>;
   /** The chunk's file, encoded as the manifest says; undefined where there is none. */
   chunkFile(sha256: string): Promise<FileBody | undefined>;
-  /** Imports and removals run one after another. Throws what `importImage` says. */
+  /** Its signatures and how they are judged here. Throws `image-not-found`, `image-invalid`. */
+  proof(digest: string): Promise<Proof>;
+  /** Downloads run side by side, imports and removals one after another. Throws what `importImage` and `download` say, and `not-found`, `bad-request`. */
   import(source: ImageSource, options: ImportOptions): Promise<ImageEntry>;
   /** Reads every chunk back. */
   verify(digest: string, onProgress?: (progress: Progress) => void): Promise<VerifyReport>;
   /** Takes the name away, and the image with it when it was its last one. An image without a name is removed by its digest. Throws `image-not-found`, `conflict`. */
   remove(nameOrDigest: string): Promise<void>;
-  /** Removes the chunks that no manifest names (left by imports that were killed) and returns how many files went. */
-  collect(): Promise<number>;
+  /** Takes away what nothing needs: chunks that no manifest names, and what killed imports left. Waits for the import that runs. */
+  collect(options?: CollectOptions): Promise<CollectReport>;
 }
 
+export type StoreLimits = ImageLimits & DownloadLimits;
+export type StoreWorld = ShelfWorld & DownloadWorld;
 /** The store in this folder, which is made when the first image comes. One process at a time may write to it. */
-export const openImageStore = (world: ShelfWorld, folder: string, limits: ImageLimits): ImageStore =>
-  new FolderStore(world, folder, limits);
+export const openImageStore = (world: StoreWorld, folder: string, limits: StoreLimits, policy: ImagePolicy = openPolicy): ImageStore =>
+  new FolderStore(world, folder, limits, policy);
 
 /** As long as an abbreviated digest must be. */
 const prefixDigits = 12;
+/** A claim that has looked an image up may take this long to be recorded; until then the image is not collected. */
+const usedMs = 60_000;
 
 class FolderStore implements ImageStore {
+  readonly #world: StoreWorld;
   readonly #shelf: Shelf;
-  readonly #limits: ImageLimits;
+  readonly #limits: StoreLimits;
+  readonly #policy: ImagePolicy;
+  /** When an image was last looked up, by digest. */
+  readonly #used = new Map<string, number>();
   #lastTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(world: ShelfWorld, folder: string, limits: ImageLimits) {
+  constructor(world: StoreWorld, folder: string, limits: StoreLimits, policy: ImagePolicy) {
+    this.#world = world;
     this.#shelf = new Shelf(world, folder);
     this.#limits = limits;
+    this.#policy = policy;
   }
 
   async list(): Promise<readonly ImageEntry[]> {
@@ -72,7 +127,7 @@ class FolderStore implements ImageStore {
         entries.push(await this.#entry(digest, name, since));
       } catch (error) {
         if (codeOf(error) !== 'image-invalid' && codeOf(error) !== 'image-not-found') throw error;
-        this.#shelf.world.log.warn('an image cannot be used', { name, digest, reason: reasonOf(error) });
+        this.#world.log.warn('an image cannot be used', { name, digest, reason: reasonOf(error) });
       }
     }
     return entries;
@@ -80,7 +135,14 @@ class FolderStore implements ImageStore {
 
   async find(nameOrDigest: string): Promise<ImageEntry> {
     const { name, digest, since } = await this.#resolve(nameOrDigest);
+    this.#used.set(digest, this.#world.clock.now());
     return this.#entry(digest, name, since);
+  }
+
+  async proof(digest: string): Promise<Proof> {
+    const { trust } = this.#policy;
+    const signatures = await this.#shelf.signatures(digest);
+    return { signatures, trust, verdict: judgeSignatures(await this.#shelf.manifest(digest), signatures, trust) };
   }
 
   manifest(digest: string): Promise<Manifest> {
@@ -91,12 +153,50 @@ class FolderStore implements ImageStore {
     return this.#shelf.chunkFile(sha256);
   }
 
-  import(source: ImageSource, options: ImportOptions): Promise<ImageEntry> {
+  async import(source: ImageSource, options: ImportOptions): Promise<ImageEntry> {
+    checkOptions(options, source.sha256);
+    if ('url' in source) return this.#fetch(source, options);
     return this.#inTurn(async () => {
-      const { digest, sizeBytes } = await importImage(this.#shelf, source, options, this.#limits);
-      this.#shelf.world.log.info('imported an image', { name: options.name, digest, sizeBytes });
-      return this.find(options.name);
+      const bytes = await openFile(this.#world.files, source.file);
+      if (source.sha256 !== undefined) await checkSourceHash(bytes, source.sha256, options.signal);
+      const signature = options.signature ?? (await this.#signatureBeside(source));
+      return this.#take(bytes, signature === undefined ? options : { ...options, signature });
     });
+  }
+
+  /** The download waits for nobody, and nobody waits for it. */
+  async #fetch(source: UrlSource, options: ImportOptions): Promise<ImageEntry> {
+    const { signal, onProgress, expectDigest, signature } = options;
+    const pinned = expectDigest !== undefined || source.sha256 !== undefined;
+    const spool = await this.#shelf.openSpool();
+    try {
+      const { sources, trust } = this.#policy;
+      const signed = trust.required || (signature !== undefined && trust.keys.length > 0);
+      const job = { source, folder: spool.folder, policy: sources, limits: this.#limits, pinned, signed, signal, onProgress };
+      const bytes = await download(this.#world, job);
+      return await this.#inTurn(() => this.#take(bytes, options));
+    } finally {
+      await spool.close();
+    }
+  }
+
+  async #take(bytes: ByteSource, options: ImportOptions): Promise<ImageEntry> {
+    const rules = { limits: this.#limits, trust: this.#policy.trust };
+    const { digest, sizeBytes } = await importImage(this.#shelf, bytes, options, rules);
+    this.#world.log.info('imported an image', { name: options.name, from: bytes.name, digest, sizeBytes });
+    return this.find(options.name);
+  }
+
+  /** `FILE.sig`, where it lies beside the file. */
+  async #signatureBeside({ file }: FileSource): Promise<SignatureFile | undefined> {
+    const beside = `${file}.sig`;
+    if ((await this.#world.files.stat(beside))?.kind !== 'file') return undefined;
+    const bytes = await this.#world.files.read(beside, { offset: 0, length: signatureFileBytesMax });
+    try {
+      return parseSignatureFile(new TextDecoder().decode(bytes));
+    } catch (cause) {
+      throw new RemudaError('signature-invalid', `${beside}: ${reasonOf(cause)}`, { cause });
+    }
   }
 
   async verify(digest: string, onProgress?: (progress: Progress) => void): Promise<VerifyReport> {
@@ -111,28 +211,62 @@ class FolderStore implements ImageStore {
         throw new RemudaError('conflict', `image ${digest} is still named ${names.join(', ')}; remove the names`, { values: { names } });
       if (name !== undefined) await this.#shelf.removeName(name);
       if (names.some((other) => other !== name)) return;
-      await this.#shelf.removeManifest(digest);
-      this.#shelf.world.log.info('removed an image', { name, digest });
-      await this.#sweep();
+      await this.#forget(digest);
+      this.#world.log.info('removed an image', { name, digest });
+      await this.#sweep([], false);
     });
   }
 
-  collect(): Promise<number> {
-    return this.#inTurn(() => this.#sweep());
+  collect({ wanted, dryRun = false }: CollectOptions = {}): Promise<CollectReport> {
+    return this.#inTurn(async () => {
+      const images = wanted === undefined ? [] : await this.#unwanted(await wanted());
+      if (!dryRun) for (const { digest } of images) await this.#forget(digest);
+      const swept = await this.#sweep(
+        images.map(({ digest }) => digest),
+        dryRun,
+      );
+      if (!dryRun && (images.length > 0 || swept.files > 0)) this.#world.log.info('collected what no image needs', { images, ...swept });
+      return { images, ...swept };
+    });
+  }
+
+  /** The manifest goes first: signatures of no image are harmless, and swept. */
+  async #forget(digest: string): Promise<void> {
+    await this.#shelf.removeManifest(digest);
+    await this.#shelf.removeSignatures(digest);
+    this.#used.delete(digest);
+  }
+
+  async #unwanted(wanted: ReadonlySet<string>): Promise<{ digest: string; sizeBytes: number }[]> {
+    const named = new Set([...(await this.#shelf.names()).values()].map(({ digest }) => digest));
+    const since = this.#world.clock.now() - usedMs;
+    const unwanted: { digest: string; sizeBytes: number }[] = [];
+    for (const digest of await this.#shelf.digests()) {
+      if (named.has(digest) || wanted.has(digest) || (this.#used.get(digest) ?? -Infinity) > since) continue;
+      try {
+        unwanted.push({ digest, sizeBytes: (await this.#shelf.manifest(digest)).sizeBytes });
+      } catch (error) {
+        // A damaged one may be mended by importing the image again: an operator decides.
+        if (codeOf(error) !== 'image-invalid') throw error;
+      }
+    }
+    return unwanted;
   }
 
   /** A manifest that cannot be read may name any chunk: then nothing is swept. */
-  async #sweep(): Promise<number> {
+  async #sweep(gone: readonly string[], dryRun: boolean): Promise<Swept> {
     const kept = new Set<string>();
     try {
-      for (const digest of await this.#shelf.digests())
+      for (const digest of await this.#shelf.digests()) {
+        if (gone.includes(digest)) continue;
         for (const chunk of (await this.#shelf.manifest(digest)).chunks) if (!isZeroChunk(chunk)) kept.add(chunk.sha256);
+      }
     } catch (error) {
       if (codeOf(error) !== 'image-invalid') throw error;
-      this.#shelf.world.log.warn('chunks are kept because an image cannot be read', { reason: reasonOf(error) });
-      return 0;
+      this.#world.log.warn('chunks are kept because an image cannot be read', { reason: reasonOf(error) });
+      return { files: 0, bytes: 0 };
     }
-    return this.#shelf.sweepChunks(kept);
+    return this.#shelf.sweep(kept, dryRun);
   }
 
   async #resolve(wanted: string): Promise<{ name: string | undefined; digest: string; since: number | undefined }> {
@@ -154,6 +288,7 @@ class FolderStore implements ImageStore {
 
   async #entry(digest: string, name: string | undefined, since: number | undefined): Promise<ImageEntry> {
     const manifest = await this.#shelf.manifest(digest);
+    const { signedBy, ...verdict } = judgeSignatures(manifest, await this.#shelf.signatures(digest), this.#policy.trust);
     const { sizeBytes, seed, firmware, phoneHome } = manifest;
     return {
       name: name ?? hexOf(digest).slice(0, prefixDigits),
@@ -164,6 +299,8 @@ class FolderStore implements ImageStore {
       seed,
       firmware,
       phoneHome,
+      signedBy,
+      ...(verdict.refused === undefined ? {} : { refused: { code: verdict.refused, reason: verdict.reason } }),
     };
   }
 

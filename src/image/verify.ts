@@ -1,7 +1,7 @@
 /** Verify: every chunk of an image is read back, unpacked and hashed, and so is the whole. */
 import { createHash } from 'node:crypto';
 import { codeOf, reasonOf } from '../errors.ts';
-import type { Progress } from './import.ts';
+import type { Progress } from './read.ts';
 import { isZeroChunk } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
 import type { Shelf } from './shelf.ts';

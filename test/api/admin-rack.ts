@@ -85,6 +85,7 @@ export const image = (name: string, part: Partial<ImageEntry> = {}): ImageEntry 
   firmware: ['bios', 'uefi'],
   phoneHome: 'cloud-init',
   importedAt: now - 120 * minute,
+  signedBy: [],
   ...part,
 });
 export const manifest: Manifest = {

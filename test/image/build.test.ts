@@ -24,6 +24,7 @@ const world = {
   files: realFiles,
   clock: realClock(life.signal),
   log: imageWorld().log,
+  http: imageWorld().http,
   processes: realProcesses(life.signal, { PATH: '/usr/bin:/bin' }),
 };
 const store = openImageStore(world, join(folder, 'store'), limits);

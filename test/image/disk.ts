@@ -2,12 +2,20 @@
 import { crc32 } from 'node:zlib';
 import { MemoryFiles } from '../world/memory-files.ts';
 import type { MemoryFilesOptions } from '../world/memory-files.ts';
-import type { ShelfWorld } from '../../src/image/shelf.ts';
+import type { StoreWorld } from '../../src/image/store.ts';
 import type { Log } from '../../src/world/world.ts';
 
-export const limits = { chunkBytes: 4096, imageBytesMax: 1024 * 1024, seedBytesMax: 64 * 1024 };
+export const limits = {
+  chunkBytes: 4096,
+  imageBytesMax: 1024 * 1024,
+  imageRatioMax: 10_000,
+  seedBytesMax: 64 * 1024,
+  imageSilenceMs: 1_000,
+  imageTries: 3,
+  imageRedirects: 3,
+};
 
-export interface TestWorld extends ShelfWorld {
+export interface TestWorld extends StoreWorld {
   readonly files: MemoryFiles;
   readonly warnings: string[];
 }
@@ -32,7 +40,8 @@ export const imageWorld = (options: MemoryFilesOptions = {}): TestWorld => {
       setImmediate(run);
     },
   };
-  return { files: new MemoryFiles({ now: () => 1_000, ...options }), log, clock, warnings };
+  const http = { get: () => Promise.reject(new Error('nothing is fetched here')) };
+  return { files: new MemoryFiles({ now: () => 1_000, ...options }), log, clock, http, warnings };
 };
 
 /** Puts a file where an import can find it. */

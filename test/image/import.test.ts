@@ -8,8 +8,9 @@ import { RemudaError } from '../../src/errors.ts';
 import type { Code } from '../../src/errors.ts';
 import { decodeChunk } from '../../src/image/chunk.ts';
 import { sha256Of } from '../../src/image/digest.ts';
-import type { ImportOptions, Progress } from '../../src/image/import.ts';
+import type { ImportOptions } from '../../src/image/import.ts';
 import { isZeroChunk } from '../../src/image/manifest.ts';
+import type { Progress } from '../../src/image/read.ts';
 import { openImageStore } from '../../src/image/store.ts';
 import { diskImage, imageWorld, limits, place, seededImage, types } from './disk.ts';
 import type { TestWorld } from './disk.ts';
@@ -54,6 +55,7 @@ test('a raw image and its zstd stream are the same image', async () => {
     seed: { offsetBytes: 64 * 512, sizeBytes: 32 * 512 },
     firmware: ['uefi'],
     phoneHome: 'cloud-init',
+    signedBy: [],
   });
   assert.ok(entry.storedBytes > 20_000 && entry.storedBytes < 30_000);
   assert.deepEqual(await reassemble(world, entry.digest), Buffer.from(image));
@@ -151,8 +153,14 @@ const refusals: readonly { name: string; bytes: Uint8Array; options?: Partial<Im
     what: /ends at byte/,
   },
   { name: 'a raw image that was cut off', bytes: image.subarray(0, 40_960), code: 'image-invalid', what: /"cidata" reaches to byte 49152/ },
-  { name: 'QCOW2', bytes: Buffer.from('QFI\xfb and so on', 'latin1'), code: 'image-invalid', what: /QCOW2.*qemu-img convert/ },
-  { name: 'gzip', bytes: Buffer.from('1f8b0800', 'hex'), code: 'image-invalid', what: /gzip.*gunzip/ },
+  { name: 'four bytes of QCOW2', bytes: Buffer.from('QFI\xfb', 'latin1'), code: 'image-invalid', what: /QCOW2.*ends in its header/ },
+  {
+    name: 'a gzip stream of four bytes',
+    bytes: Buffer.from('1f8b0800', 'hex'),
+    code: 'image-invalid',
+    what: /gzip stream.*ends too early/,
+  },
+  { name: 'bzip2', bytes: Buffer.from('BZh9'), code: 'image-invalid', what: /bzip2.*bunzip2/ },
   { name: 'a name with a slash', bytes: image, options: { name: '../tiny' }, code: 'bad-request', what: /cannot name an image/ },
   { name: 'a name like a digest', bytes: image, options: { name: 'deadbeefcafe' }, code: 'bad-request', what: /cannot name an image/ },
   { name: 'a hidden name', bytes: image, options: { name: '.tiny' }, code: 'bad-request', what: /cannot name an image/ },
