@@ -4,13 +4,17 @@ import type { Command } from 'commander';
 import { claimJson, dryRunJson, hostJson, itemsOf } from '../api/types.ts';
 import type { ClaimBody } from '../api/types.ts';
 import { renderClaim, renderClaims, renderDryRun } from './claim-view.ts';
+import { confirm, withConfirmation } from './confirm.ts';
+import type { ConfirmOptions } from './confirm.ts';
 import { parseDisk } from './disk-option.ts';
 import { exits, usage } from './failure.ts';
 import { waitProvisioned } from './follow.ts';
-import { intentOf, intentOptions, renderChanged, reprovisionAt } from './host-commands.ts';
+import { intentOf, intentOptions, releaseText, renderChanged, reprovisionAt } from './host-commands.ts';
 import type { IntentOptions } from './host-commands.ts';
 import { collect, does, leaf, segment } from './session.ts';
 import type { Context, Session } from './session.ts';
+import { showOrWatch, withWatch } from './watch.ts';
+import type { WatchOptions } from './watch.ts';
 
 interface CreateOptions extends IntentOptions {
   readonly host?: string;
@@ -61,20 +65,32 @@ const createCommand = (session: Session, claim: Command): void => {
 };
 
 export const claimCommands = (session: Session, program: Command): void => {
-  const claim = program.command('claim').description('an owner\u2019s right to one host, with an image on it');
+  const claim = program.command('claim').alias('claims').description('an owner\u2019s right to one host, with an image on it');
   createCommand(session, claim);
-  does(session, leaf(claim, 'list', 'all claims, and how far each is'), async (context) =>
-    context.show(await context.client.get('/v1/claims', itemsOf(claimJson)), ({ items }, look) => renderClaims(items, look)),
+  does<WatchOptions>(session, withWatch(leaf(claim, 'list', 'all claims, and how far each is')).alias('ls'), (context, _args, options) =>
+    showOrWatch(
+      context,
+      { ask: () => context.client.list('/v1/claims', claimJson), render: ({ items }, look) => renderClaims(items, look) },
+      options,
+    ),
   );
-  does(session, leaf(claim, 'show <claim>', 'one claim'), async (context, [id]) =>
-    context.show(await context.client.get(`/v1/claims/${segment(id)}`, claimJson), renderClaim),
+  does<WatchOptions>(session, withWatch(leaf(claim, 'show <claim>', 'one claim')).alias('get'), (context, [id], options) =>
+    showOrWatch(context, { ask: () => context.client.get(`/v1/claims/${segment(id)}`, claimJson), render: renderClaim }, options),
   );
   does<IntentOptions>(
     session,
     intentOptions(leaf(claim, 'reprovision <claim>', 'put an image on the claim\u2019s disk again: the next generation')),
     (context, [id], options) => reprovisionAt(context, `/v1/claims/${segment(id)}/reprovision`, options),
   );
-  does(session, leaf(claim, 'release <claim>', 'end it; the disk that it wrote is cleaned'), async (context, [id]) =>
-    context.show(await context.client.delete(`/v1/claims/${segment(id)}`, hostJson), renderChanged),
-  );
+  const release = withConfirmation(leaf(claim, 'release <claim>', 'end it; the disk that it wrote is cleaned'))
+    .alias('remove')
+    .alias('rm');
+  does<ConfirmOptions>(session, release, async (context, [id], options) => {
+    const path = `/v1/claims/${segment(id)}`;
+    if (options.yes !== true && context.terminal.canAsk) {
+      const { value } = await context.client.get(path, claimJson);
+      await confirm(context, releaseText(value, value.host.name), options);
+    }
+    context.show(await context.client.delete(path, hostJson), renderChanged);
+  });
 };

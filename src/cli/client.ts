@@ -1,9 +1,11 @@
 /** The client of the admin API: over the daemon's Unix socket or a URL, with every answer checked against its schema. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { problemJson, workLineJson } from '../api/types.ts';
 import type { ProblemJson, ProgressJson } from '../api/types.ts';
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { Http, HttpCall, Method } from '../world/world.ts';
+import { eventsOf } from './event-stream.ts';
+import type { ServerEvent } from './event-stream.ts';
 import { CommandFailure, exits, nextFor } from './failure.ts';
 
 /** Where the daemon is, and over the network what is trusted there: a certificate by its SHA-256, or authorities by their PEM. */
@@ -20,6 +22,8 @@ export interface Answer<T> {
 
 /** A command may wait for a BMC that takes its time. */
 const callMs = 2 * 60_000;
+/** Between two events; the daemon sends comments meanwhile. */
+const silentMs = 60_000;
 /** Between two lines of progress. */
 const silenceMs = 15 * 60_000;
 const replyBytesMax = 64 * 1024 * 1024;
@@ -87,6 +91,29 @@ export class DaemonClient {
 
   get<T extends z.ZodType>(path: string, schema: T): Promise<Answer<z.output<T>>> {
     return this.#ask({ method: 'GET', path }, schema);
+  }
+  /** All items of a list, page by page where the daemon cuts it. `path` may carry a query. */
+  async list<T extends z.ZodType>(path: string, item: T): Promise<Answer<{ items: z.output<T>[] }>> {
+    const page = z.object({ items: z.array(item), next: z.union([z.string(), z.number()]).nullish() });
+    const raw: unknown[] = [];
+    const items: z.output<T>[] = [];
+    for (let cursor = ''; ;) {
+      const { raw: document, value } = await this.get(`${path}${cursor}`, page);
+      raw.push(...rawItems(document));
+      items.push(...value.items);
+      if (value.next === undefined || value.next === null) return { raw: { items: raw }, value: { items } };
+      cursor = `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(String(value.next))}`;
+    }
+  }
+  /** What happens at the daemon, as it happens, until `signal` ends it or the connection breaks. */
+  async *events(path: string, signal: AbortSignal): AsyncGenerator<ServerEvent> {
+    const call = this.#call({ method: 'GET', path });
+    const headers = { ...call.headers, accept: 'text/event-stream' };
+    try {
+      yield* eventsOf(this.#http.stream({ ...call, headers, signal, timeoutMs: silentMs, replyBytesMax: Infinity }));
+    } catch (error) {
+      throw this.failureOf(error);
+    }
   }
   post<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
     return this.#ask({ method: 'POST', path, body }, schema);
@@ -178,6 +205,9 @@ export class DaemonClient {
     return streamRefusal(error) ?? new CommandFailure(exits.failed, reasonOf(error), { cause: error });
   }
 }
+
+const rawItems = (document: unknown): readonly unknown[] =>
+  typeof document === 'object' && document !== null && 'items' in document && Array.isArray(document.items) ? document.items : [];
 
 /** A stream that is refused throws with the beginning of the answer in its values. */
 const streamRefusal = (error: RemudaError): CommandFailure | undefined => {

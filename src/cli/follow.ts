@@ -25,7 +25,7 @@ const timelinePath = (host: string, query: Readonly<Record<string, number | unde
 };
 
 /** Once it has answered, a daemon may be away for a while: what it journals is not lost. */
-const patiently = async <T>(context: Context, ask: () => Promise<T>): Promise<T> => {
+export const patiently = async <T>(context: Context, ask: () => Promise<T>): Promise<T> => {
   const { clock, signal } = context.world;
   const began = clock.now();
   for (let told = false; ;) {

@@ -1,20 +1,21 @@
 /** `remuda host …`: servers of the rack. */
-import { Argument, InvalidArgumentError, Option } from 'commander';
+import { Argument, Option } from 'commander';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { hostJson, itemsOf, powerJson } from '../api/types.ts';
+import { hostJson, powerJson } from '../api/types.ts';
 import type { EnrolBody, HostJson, ReprovisionBody } from '../api/types.ts';
-import { limits } from '../limits.ts';
 import { CommandFailure, exits, usage } from './failure.ts';
-import { followTimeline, readTimeline, waitProvisioned } from './follow.ts';
-import { renderHost, renderHosts } from './host-view.ts';
+import { confirm, withConfirmation } from './confirm.ts';
+import type { ConfirmOptions } from './confirm.ts';
+import { waitProvisioned } from './follow.ts';
+import { lookCommands } from './host-look.ts';
+import { diskText } from './host-view.ts';
 import type { Look } from './host-view.ts';
 import { plainText } from './human.ts';
 import { bmcOf, readUserData } from './input.ts';
 import type { BmcOptions } from './input.ts';
 import { collect, does, leaf, segment } from './session.ts';
 import type { Context, Session } from './session.ts';
-import { renderTimeline } from './timeline-view.ts';
 
 const pathOf = (host: string | undefined): string => `/v1/hosts/${segment(host)}`;
 /** After a change: its name, its state, what it does now. */
@@ -29,11 +30,6 @@ const bmcOptions = (command: Command): Command =>
     .option('--bmc-fingerprint <sha256>', 'accept exactly this certificate')
     .option('--bmc-insecure', 'accept any certificate')
     .option('--bmc-system <id>', 'which system, where the controller has several');
-
-export const number = (text: string): number => {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('not a number.');
-  return Number(text);
-};
 
 export interface IntentOptions {
   readonly image: string;
@@ -57,37 +53,6 @@ export const intentOf = async (context: Context, options: IntentOptions): Promis
 export const reprovisionAt = async (context: Context, path: string, options: IntentOptions): Promise<void> => {
   const answer = await context.client.post(path, await intentOf(context, options), hostJson);
   context.show(options.wait === true ? await waitProvisioned(context, answer.value) : answer, renderChanged);
-};
-
-const lookCommands = (session: Session, host: Command): void => {
-  const list = leaf(host, 'list', 'all hosts, and what each does').addOption(
-    new Option('--state <state>', 'only hosts in this state').choices(hostJson.shape.state.options),
-  );
-  does<{ state?: string }>(session, list, async (context, _args, { state }) => {
-    const answer = await context.client.get('/v1/hosts', itemsOf(hostJson));
-    const kept = answer.value.items.filter((one) => state === undefined || one.state === state);
-    context.show(state === undefined ? answer : { raw: { items: kept }, value: { items: kept } }, (_value, look) =>
-      renderHosts(kept, look),
-    );
-  });
-
-  const show = leaf(host, 'show <host>', 'one host: why it stands where it stands, what was last seen, what it is');
-  does(session, show, async (context, [name]) => {
-    const answer = await context.client.get(pathOf(name), hostJson);
-    const timeline = await readTimeline(context, { host: answer.value.id, most: 12, after: undefined });
-    context.show(answer, (value, look) => renderHost(value, timeline.value.items, look));
-  });
-
-  const timeline = leaf(host, 'timeline <host>', 'what happened to it, step by step')
-    .option('-f, --follow', 'go on as it happens (with --json one object a line)')
-    .option('--most <count>', `at most so many entries, up to ${limits.timelineAnswerMax}`, number, 200)
-    .option('--after <seq>', 'only what came after this entry', number);
-  does<{ follow?: boolean; most: number; after?: number }>(session, timeline, async (context, [name = ''], { follow, most, after }) => {
-    if (follow === true) return followTimeline(context, { host: name, most, after });
-    return context.show(await readTimeline(context, { host: name, most, after }), (value, look) =>
-      value.items.length === 0 ? 'Nothing was seen of this host yet.\n' : renderTimeline(value.items, look),
-    );
-  });
 };
 
 const arrivalCommands = (session: Session, host: Command): void => {
@@ -114,8 +79,9 @@ const arrivalCommands = (session: Session, host: Command): void => {
     context.show(await context.client.post(`${pathOf(name)}/accept`, bmc === undefined ? {} : { bmc }, hostJson), renderChanged);
   });
 
-  const forget = leaf(host, 'forget <host>', 'strike a host that no claim holds, with its timeline');
-  does(session, forget, async (context, [name]) => {
+  const forget = withConfirmation(leaf(host, 'forget <host>', 'strike a host that no claim holds, with its timeline'));
+  does<ConfirmOptions>(session, forget.alias('remove').alias('rm'), async (context, [name], options) => {
+    await confirm(context, `Host ${name ?? ''} is struck, with its timeline and the credentials of its BMC.`, options);
     await context.client.delete(pathOf(name), z.undefined());
     context.show({ raw: { forgotten: name }, value: name }, (value) => `${value ?? ''} is forgotten\n`);
   });
@@ -145,23 +111,28 @@ const stepCommands = (session: Session, host: Command): void => {
     );
 };
 
+/** What a release takes away. */
+export const releaseText = (claim: NonNullable<HostJson['claim']>, host: string): string =>
+  `Claim ${claim.id} of ${claim.owner} ends. Host ${host} (${claim.hostName}, ${claim.image.name}) is switched off, and everything on this disk is lost:\n  ${diskText(claim.disk)}`;
+
 const ownerCommands = (session: Session, host: Command): void => {
   const reprovision = intentOptions(leaf(host, 'reprovision <host>', 'put an image on its claim\u2019s disk again: the next generation'));
   does<IntentOptions>(session, reprovision, (context, [name], options) => reprovisionAt(context, `${pathOf(name)}/reprovision`, options));
 
-  const release = leaf(host, 'release <host>', 'end its claim; the disk that the claim wrote is cleaned');
-  does(session, release, async (context, [name]) => {
+  const release = withConfirmation(leaf(host, 'release <host>', 'end its claim; the disk that the claim wrote is cleaned'));
+  does<ConfirmOptions>(session, release, async (context, [name], options) => {
     const { value } = await context.client.get(pathOf(name), hostJson);
     if (value.claim === null)
       throw new CommandFailure(exits.failed, `no claim holds host ${value.name}: it is ${value.state}`, {
         next: `see it: remuda host show ${value.name}`,
       });
+    await confirm(context, releaseText(value.claim, value.name), options);
     context.show(await context.client.delete(`/v1/claims/${segment(value.claim.id)}`, hostJson), renderChanged);
   });
 };
 
 export const hostCommands = (session: Session, program: Command): void => {
-  const host = program.command('host').description('servers of the rack');
+  const host = program.command('host').alias('hosts').description('servers of the rack');
   lookCommands(session, host);
   arrivalCommands(session, host);
   stepCommands(session, host);

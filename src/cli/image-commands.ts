@@ -2,9 +2,11 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { imageDetailJson, imageJson, itemsOf, phoneHomeKinds, verifyJson } from '../api/types.ts';
+import { imageDetailJson, imageJson, phoneHomeKinds, verifyJson } from '../api/types.ts';
 import type { ImageJson, ImportBody, ProgressJson } from '../api/types.ts';
 import type { Answer } from './client.ts';
+import { confirm, withConfirmation } from './confirm.ts';
+import type { ConfirmOptions } from './confirm.ts';
 import { exits } from './failure.ts';
 import { renderImage, renderImages, renderVerify } from './image-view.ts';
 import { plainText, sizeText } from './human.ts';
@@ -37,7 +39,7 @@ const verifyImage = async (context: Context, name: string | undefined): Promise<
 };
 
 export const imageCommands = (session: Session, program: Command): void => {
-  const image = program.command('image').description('what hosts run');
+  const image = program.command('image').alias('images').description('what hosts run');
   const build = leaf(image, 'build <recipe>', 'build an image from a recipe of images/ and bring it into the daemon\u2019s store')
     .option('--name <name>', 'what to call it; else the recipe\u2019s name')
     .option('--release <name>', 'told apart in the running system');
@@ -68,16 +70,18 @@ export const imageCommands = (session: Session, program: Command): void => {
     });
     context.show(answer, renderBrought);
   });
-  does(session, leaf(image, 'list', 'all images'), async (context) =>
-    context.show(await context.client.get('/v1/images', itemsOf(imageJson)), ({ items }, look) => renderImages(items, look)),
+  does(session, leaf(image, 'list', 'all images').alias('ls'), async (context) =>
+    context.show(await context.client.list('/v1/images', imageJson), ({ items }, look) => renderImages(items, look)),
   );
-  does(session, leaf(image, 'show <image>', 'one image, by name or digest'), async (context, [name]) =>
+  does(session, leaf(image, 'show <image>', 'one image, by name or digest').alias('get'), async (context, [name]) =>
     context.show(await context.client.get(pathOf(name), imageDetailJson), renderImage),
   );
   does(session, leaf(image, 'verify <image>', 'read every chunk back and compare its hash'), async (context, [name]) =>
     (await verifyImage(context, name)) ? exits.ok : exits.failed,
   );
-  does(session, leaf(image, 'remove <image>', 'take a name away, and the image with its last name'), async (context, [name]) => {
+  const remove = withConfirmation(leaf(image, 'remove <image>', 'take a name away, and the image with its last name')).alias('rm');
+  does<ConfirmOptions>(session, remove, async (context, [name], options) => {
+    await confirm(context, `Image ${name ?? ''} loses this name, and with its last name its chunks are removed.`, options);
     await context.client.delete(pathOf(name), z.undefined());
     context.show({ raw: { removed: name }, value: name }, (value) => `${value ?? ''} is removed\n`);
   });

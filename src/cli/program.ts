@@ -1,7 +1,7 @@
 /** The command line as a whole: the tree of commands, what is said of a failure, and the exit code. */
 import { Argument, Command, CommanderError } from 'commander';
 import { z } from 'zod';
-import { hostJson, imageJson, itemsOf, leaseJson, statusJson } from '../api/types.ts';
+import { hostJson, imageJson, leaseJson, statusJson } from '../api/types.ts';
 import { claimCommands } from './claim-commands.ts';
 import { renderLeases } from './claim-view.ts';
 import { whereText } from './client.ts';
@@ -17,6 +17,8 @@ import { imageCommands } from './image-commands.ts';
 import { does, leaf, withConnection } from './session.ts';
 import type { CliDeps, Session } from './session.ts';
 import { styleFor } from './style.ts';
+import { showOrWatch, withWatch } from './watch.ts';
+import type { WatchOptions } from './watch.ts';
 
 const localCommands = (session: Session, program: Command): void => {
   const { local, terminal } = session.deps;
@@ -40,16 +42,21 @@ const localCommands = (session: Session, program: Command): void => {
 };
 
 const otherCommands = (session: Session, program: Command): void => {
-  const lease = program.command('lease').description('addresses given by DHCP');
-  does(session, leaf(lease, 'list', 'all leases, and whose they are'), async (context) =>
-    context.show(await context.client.get('/v1/leases', itemsOf(leaseJson)), ({ items }, look) => renderLeases(items, look)),
+  const lease = program.command('lease').alias('leases').description('addresses given by DHCP');
+  const leases = withWatch(leaf(lease, 'list', 'all leases, and whose they are')).alias('ls');
+  does<WatchOptions>(session, leases, (context, _args, options) =>
+    showOrWatch(
+      context,
+      { ask: () => context.client.list('/v1/leases', leaseJson), render: ({ items }, look) => renderLeases(items, look) },
+      options,
+    ),
   );
 
   does(session, leaf(program, 'doctor', 'look at what usually goes wrong'), async (context) => {
     const { client } = context;
     const status = (await client.get('/v1/status', statusJson)).value;
-    const hosts = (await client.get('/v1/hosts', itemsOf(hostJson))).value.items;
-    const images = (await client.get('/v1/images', itemsOf(imageJson))).value.items;
+    const hosts = (await client.list('/v1/hosts', hostJson)).value.items;
+    const images = (await client.list('/v1/images', imageJson)).value.items;
     const findings = diagnose({ status, hosts, images, now: context.look().now });
     context.show({ raw: { items: findings }, value: findings }, (value, { style }) => renderFindings(value, style));
     return findings.some((finding) => finding.level === 'bad') ? exits.failed : exits.ok;

@@ -1,5 +1,5 @@
 /** One run of the command line: what every command has at hand, and how commands hang in the tree. */
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import type { ImageJson, ImportBody } from '../api/types.ts';
 import type { Clock, Files, Http } from '../world/world.ts';
@@ -131,6 +131,12 @@ export const does = <O extends object = object>(session: Session, command: Comma
     const context = await contextOf(session.deps, command.optsWithGlobals<CommonOptions>());
     session.outcome.exit = (await run(context, command.args, command.opts<O>())) ?? exits.ok;
   });
+};
+
+/** A number on the command line. */
+export const number = (text: string): number => {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('not a number.');
+  return Number(text);
 };
 
 /** An option that may be given several times. */
