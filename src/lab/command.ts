@@ -8,12 +8,12 @@ import { adminOf } from './admin.ts';
 import { startCrew } from './crew.ts';
 import type { Crew } from './crew.ts';
 import { probeKvm } from './kvm.ts';
-import type { BmcQuirks } from './model/quirks.ts';
 import { removeRackNet } from './net.ts';
 import { placeOf, rackSpec, readNote, writeNote } from './place.ts';
 import type { Place } from './place.ts';
 import { provisionAll } from './provision.ts';
 import { startRack } from './rack.ts';
+import type { RackQuirks } from './rack.ts';
 import { hostBar, resultOf, summary } from './show.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -194,22 +194,18 @@ const status = async ({ lab, terminal }: Bench, options: { readonly name: string
 /** Inside the namespace: the servers and their BMCs, until the world ends or whoever started this is gone. */
 const rackProcess = async ({ lab, terminal, interrupt }: Bench, path: string): Promise<number> => {
   const spec = rackSpec.parse(JSON.parse(new TextDecoder().decode(await lab.files.read(path))));
-  const { quirks, foreignDiskMiB, ...rest } = spec;
+  const { quirks, foreignDiskMiB, bmc, subnets, ...rest } = spec;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the names of the quirks are the laboratory's own
-  const faults = quirks as Partial<BmcQuirks> | undefined;
+  const faults = quirks as RackQuirks | undefined;
   const rack = await startRack(lab, {
     ...rest,
+    ...(bmc === undefined ? {} : { bmc }),
+    ...(subnets === undefined ? {} : { subnets }),
     ...(foreignDiskMiB === undefined ? {} : { foreignDiskMiB }),
     ...(faults === undefined ? {} : { quirks: faults }),
   });
   try {
-    const hosts = rack.hosts.map(({ name, mac, firmware, bmcUrl, bmcUser, bmcPassword, bmcFingerprint, serialLog }) => ({
-      name,
-      mac,
-      firmware,
-      serialLog,
-      bmc: { url: bmcUrl, username: bmcUser, password: bmcPassword, fingerprint: bmcFingerprint },
-    }));
+    const hosts = rack.hosts.map(({ name, mac, firmware, address, serialLog }) => ({ name, mac, firmware, serialLog, bmc: address }));
     terminal.write(`${JSON.stringify({ hosts })}\n`);
     await ended(interrupt);
   } finally {

@@ -41,7 +41,13 @@ export const rackLine = z.object({
       name: z.string(),
       mac: z.string(),
       firmware: z.enum(['bios', 'uefi']),
-      bmc: z.object({ url: z.string(), username: z.string(), password: z.string(), fingerprint: z.string() }),
+      bmc: z.object({
+        protocol: z.enum(['redfish', 'ipmi']),
+        url: z.string(),
+        username: z.string(),
+        password: z.string(),
+        fingerprint: z.string().optional(),
+      }),
       serialLog: z.string(),
     }),
   ),
@@ -51,6 +57,10 @@ export const rackSpec = z.object({
   name: z.string(),
   hosts: z.number(),
   firmware: z.array(z.enum(['bios', 'uefi'])),
+  /** What the BMCs speak; Redfish unless said. */
+  bmc: z.array(z.enum(['redfish', 'ipmi'])).optional(),
+  /** One unless said; of two the second is behind a DHCP relay. */
+  subnets: z.union([z.literal(1), z.literal(2)]).optional(),
   folder: z.string(),
   accel: z.enum(['tcg', 'kvm']),
   memoryMiB: z.number(),

@@ -30,8 +30,7 @@ const screenOf = (show: ProvisionOptions['show']): ((lines: readonly string[], b
 /** Resolves with the hosts as they are when all have phoned home, when one has failed for good, or when the time is over. */
 export const provisionAll = async (lab: LabWorld, crew: Crew, options: ProvisionOptions): Promise<readonly HostJson[]> => {
   const { admin, rack } = crew;
-  for (const { name, mac, firmware, bmc } of rack.hosts)
-    await admin.enrol({ name, macs: [mac], firmware, bmc: { protocol: 'redfish', ...bmc } });
+  for (const { name, mac, firmware, bmc } of rack.hosts) await admin.enrol({ name, macs: [mac], firmware, bmc });
   const after = new Map<string, number>();
   const claimed = new Set<string>();
   const draw = screenOf(options.show);

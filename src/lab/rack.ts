@@ -1,13 +1,17 @@
-/** A rack without metal: hosts in QEMU, each with a disk, a place on the private bridge, and a Redfish BMC in front of it. */
+/** A rack without metal: hosts in QEMU, each with a disk, a place on a private bridge, and a BMC in front of it. */
 import { RemudaError } from '../errors.ts';
 import { parseMac, parseUuid } from '../wire/address.ts';
 import type { Mac, Uuid } from '../wire/address.ts';
+import type { BmcAddress, BmcProtocol } from '../wire/words.ts';
 import type { LabWorld } from '../world/lab-world.ts';
-import type { Listener } from '../world/world.ts';
+import { ipmiBmc } from './model/ipmi-bmc.ts';
+import type { IpmiBmc, IpmiBmcOptions } from './model/ipmi-bmc.ts';
+import { carryIpmi } from './model/ipmi-carrier.ts';
+import type { IpmiQuirks } from './model/ipmi-quirks.ts';
 import { redfishBmc } from './model/redfish-bmc.ts';
 import type { RedfishBmc } from './model/redfish-bmc.ts';
 import type { BmcQuirks } from './model/quirks.ts';
-import { checkTaps, rackNet } from './net.ts';
+import { bridgeOf, checkTaps, rackNet } from './net.ts';
 import type { RackNet } from './net.ts';
 import { advertise } from './qemu/advertise.ts';
 import type { DiskSpec } from './qemu/arguments.ts';
@@ -15,7 +19,10 @@ import { qemuMachine } from './qemu/machine.ts';
 import type { QemuMachine } from './qemu/machine.ts';
 import { endRecordedProcess } from './qemu/pid.ts';
 
-const bmcPortBase = 8000;
+const redfishPortBase = 8000;
+const ipmiPort = 623;
+/** What the passwords of IPMI have room for (§22.30), in hex. */
+const passwordBytes = 8;
 const hostsMax = 64;
 const mebibyte = 1024 * 1024;
 
@@ -30,8 +37,10 @@ export interface RackOptions {
   readonly folder: string;
   /** Default `tcg`. */
   readonly accel?: 'tcg' | 'kvm';
-  /** Of every BMC; they may be changed later, at each host's `bmc.quirks`. */
-  readonly quirks?: Partial<BmcQuirks>;
+  /** What the BMCs speak, likewise; default `redfish`. */
+  readonly bmc?: BmcProtocol | readonly BmcProtocol[];
+  /** Of every BMC, as far as it has them; they may be changed later, at each host's `bmc.quirks`. */
+  readonly quirks?: RackQuirks;
   /** Default 512. */
   readonly memoryMiB?: number;
   /** Default 1. */
@@ -42,7 +51,10 @@ export interface RackOptions {
   readonly foreignDiskMiB?: number;
   /** Default `10.77.0`; the one the namespace was made with. */
   readonly prefix?: string;
+  /** Default 1; as the namespace was made. */
+  readonly subnets?: 1 | 2;
 }
+export type RackQuirks = Partial<BmcQuirks & IpmiQuirks>;
 export interface RackHost {
   readonly name: string;
   readonly mac: Mac;
@@ -51,13 +63,10 @@ export interface RackHost {
   readonly disks: readonly DiskSpec[];
   /** Appended to through all its boots. */
   readonly serialLog: string;
-  readonly bmcUrl: string;
-  readonly bmcUser: string;
-  readonly bmcPassword: string;
-  /** SHA-256 of the BMC's certificate, lower-case hex. */
-  readonly bmcFingerprint: string;
+  /** Where its BMC is; the certificate of a Redfish one is pinned. */
+  readonly address: BmcAddress;
   readonly machine: QemuMachine;
-  readonly bmc: RedfishBmc;
+  readonly bmc: RedfishBmc | IpmiBmc;
 }
 export interface Rack {
   readonly net: RackNet;
@@ -91,13 +100,14 @@ const disksOf = (options: RackOptions, name: string, folder: string): readonly D
       : [{ path: `${folder}/disk${index}.raw`, sizeBytes: sizeMiB * mebibyte, serial: `REMUDA-${name}-d${index}` }],
   );
 
-const firmwareOf = ({ firmware }: RackOptions, index: number): 'bios' | 'uefi' =>
-  typeof firmware === 'string' ? firmware : (firmware[index] ?? firmware.at(-1) ?? 'bios');
+/** Of one for all, or of one after another and the last for the rest. */
+const nth = <T extends string>(of: T | readonly T[] | undefined, index: number, otherwise: T): T =>
+  typeof of === 'string' ? of : (of?.[index] ?? of?.at(-1) ?? otherwise);
 
 /** What is in progress, so that a rack that fails half way leaves nothing. */
 interface Parts {
   readonly hosts: RackHost[];
-  readonly listeners: Listener[];
+  readonly listeners: { close(): void | Promise<void> }[];
   readonly machines: QemuMachine[];
 }
 
@@ -112,7 +122,7 @@ const startMachine = async (lab: LabWorld, options: RackOptions, tap: string, in
     ...identityOf(index),
     name,
     serial: `REMUDA-${name}`,
-    firmware: firmwareOf(options, index),
+    firmware: nth(options.firmware, index, 'bios'),
     disks,
     tap,
     folder,
@@ -122,44 +132,47 @@ const startMachine = async (lab: LabWorld, options: RackOptions, tap: string, in
   });
 };
 
+type BmcOptions = Omit<IpmiBmcOptions, 'quirks'> & { readonly quirks: RackQuirks };
+interface Bmc {
+  readonly bmc: RedfishBmc | IpmiBmc;
+  readonly address: BmcAddress;
+}
+const startRedfish = async (lab: LabWorld, net: RackNet, parts: Parts, options: BmcOptions): Promise<Bmc> => {
+  const { name, username, password } = options;
+  const bmc = redfishBmc(options);
+  const identity = await lab.http.selfSigned(`${name}.bmc`);
+  const port = redfishPortBase + parts.hosts.length + 1;
+  parts.listeners.push(await lab.http.listen({ at: { address: net.address, port }, routes: bmc.routes, identity }));
+  const url = `https://${net.address}:${port}`;
+  return { bmc, address: { protocol: 'redfish', url, username, password, fingerprint: identity.fingerprint } };
+};
+const startIpmi = async (lab: LabWorld, net: RackNet, parts: Parts, options: BmcOptions): Promise<Bmc> => {
+  const { name, username, password } = options;
+  const at = net.bmcAddresses[parts.hosts.length];
+  if (at === undefined) throw new RemudaError('internal', `there is no address for the BMC of ${name}`);
+  const bmc = ipmiBmc(options);
+  const socket = await lab.net.udp({ address: at, port: ipmiPort });
+  parts.listeners.push(socket);
+  carryIpmi(bmc, socket, lab.clock);
+  return { bmc, address: { protocol: 'ipmi', url: `ipmi://${at}`, username, password } };
+};
+
 const startHost = async (lab: LabWorld, options: RackOptions, net: RackNet, parts: Parts): Promise<void> => {
   const index = parts.hosts.length;
   const machine = await startMachine(lab, options, net.taps[index] ?? '', index);
   parts.machines.push(machine);
   const { name, mac, uuid, firmware, disks, folder } = machine.spec;
-  const [username, password] = ['remuda', Buffer.from(lab.random.bytes(12)).toString('hex')];
   const { clock, random } = lab;
-  const bmc = redfishBmc({
-    name,
-    machine,
-    username,
-    password,
-    random,
-    clock,
-    ...(options.quirks === undefined ? {} : { quirks: options.quirks }),
-  });
-  const identity = await lab.http.selfSigned(`${name}.bmc`);
-  const port = bmcPortBase + index + 1;
-  parts.listeners.push(await lab.http.listen({ at: { address: net.address, port }, routes: bmc.routes, identity }));
-  parts.hosts.push({
-    name,
-    mac,
-    uuid,
-    firmware,
-    disks,
-    machine,
-    bmc,
-    serialLog: `${folder}/serial.log`,
-    bmcUrl: `https://${net.address}:${port}`,
-    bmcUser: username,
-    bmcPassword: password,
-    bmcFingerprint: identity.fingerprint,
-  });
+  const password = Buffer.from(random.bytes(passwordBytes)).toString('hex');
+  const start = nth(options.bmc, index, 'redfish') === 'ipmi' ? startIpmi : startRedfish;
+  const quirks = options.quirks ?? {};
+  const { bmc, address } = await start(lab, net, parts, { name, machine, username: 'remuda', password, random, clock, quirks });
+  parts.hosts.push({ name, mac, uuid, firmware, disks, machine, bmc, address, serialLog: `${folder}/serial.log` });
 };
 
 /** Also where one of them fails, all the others are ended. */
 const stopAll = async (parts: Parts): Promise<void> => {
-  await Promise.all(parts.listeners.map((listener) => listener.close()));
+  await Promise.all(parts.listeners.map(async (listener) => listener.close()));
   const ends = await Promise.allSettled(parts.machines.map((machine) => machine.turnOff()));
   const failed = ends.find((end) => end.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
@@ -172,10 +185,14 @@ const stopAll = async (parts: Parts): Promise<void> => {
 export const startRack = async (lab: LabWorld, options: RackOptions): Promise<Rack> => {
   if (!Number.isInteger(options.hosts) || options.hosts < 1 || options.hosts > hostsMax)
     throw new RemudaError('bad-config', `a rack has 1 to ${hostsMax} hosts, not ${options.hosts}`);
-  const net = rackNet(options.name, { taps: options.hosts, ...(options.prefix === undefined ? {} : { prefix: options.prefix }) });
+  const { name, hosts: taps, prefix, subnets } = options;
+  const net = rackNet(name, { taps, ...(prefix === undefined ? {} : { prefix }), ...(subnets === undefined ? {} : { subnets }) });
   await checkTaps(lab, net);
   const parts: Parts = { hosts: [], listeners: [], machines: [] };
-  const endAdvertising = advertise(lab, net.bridge);
+  const ends = [...new Set(net.taps.map((_, index) => bridgeOf(net, index)))].map((bridge) => advertise(lab, bridge));
+  const endAdvertising = (): void => {
+    for (const end of ends) end();
+  };
   try {
     for (let index = 0; index < options.hosts; index += 1) await startHost(lab, options, net, parts);
   } catch (error) {

@@ -118,13 +118,7 @@ try {
     powers: rack.hosts.map((host) => host.machine.power()),
     disks: rack.hosts.map((host) => host.disks.map((disk) => disk.serial)),
   });
-  const drivers = rack.hosts.map((host) =>
-    redfishDriver(
-      lab,
-      { protocol: 'redfish', url: host.bmcUrl, username: host.bmcUser, password: host.bmcPassword, fingerprint: host.bmcFingerprint },
-      limits,
-    ),
-  );
+  const drivers = rack.hosts.map((host) => redfishDriver(lab, host.address, limits));
   for (const [index, host] of rack.hosts.entries()) {
     const driver = drivers[index];
     if (driver === undefined) continue;

@@ -30,6 +30,7 @@ test('bridge, address and taps are in the namespace, and nothing is outside', as
     address: '10.99.3.1',
     cidr: '10.99.3.0/24',
     taps: ['tap0', 'tap1'],
+    bmcAddresses: ['10.99.255.10', '10.99.255.11'],
   });
   assert.match(await inside(net.namespace, '-4', '-o', 'addr', 'show', 'dev', 'br0'), /10\.99\.3\.1\/24/);
   const bridge = await inside(net.namespace, '-d', 'link', 'show', 'br0');
@@ -37,8 +38,35 @@ test('bridge, address and taps are in the namespace, and nothing is outside', as
   assert.match(bridge, /stp_state 0 /);
   assert.match(bridge, /mcast_snooping 0 /);
   for (const tap of net.taps) assert.match(await inside(net.namespace, 'link', 'show', tap), /master br0/);
+  assert.match(await inside(net.namespace, '-4', '-o', 'addr', 'show', 'dev', 'bmc0'), /10\.99\.255\.10\/24[^]*10\.99\.255\.11\/24/);
   assert.match(await inside(net.namespace, 'link', 'show', 'lo'), /UP/);
   assert.deepEqual(Object.keys(networkInterfaces()), before);
+});
+
+test('with two subnets, the second half is plugged in behind a router', async () => {
+  const net = await makeRackNet(lab, name, { taps: 3, prefix: '10.99.3', subnets: 2 });
+  assert.deepEqual(net.far, {
+    namespace: `remuda-${name}-relay`,
+    bridge: 'br1',
+    cidr: '10.99.4.0/24',
+    router: '10.99.4.1',
+    nearAddress: '10.99.3.2',
+  });
+  for (const [tap, bridge] of [
+    ['tap0', 'br0'],
+    ['tap1', 'br0'],
+    ['tap2', 'br1'],
+  ] as const)
+    assert.match(await inside(net.namespace, 'link', 'show', tap), new RegExp(`master ${bridge}`));
+  assert.equal(await inside(net.namespace, '-4', '-o', 'addr', 'show', 'dev', 'br1'), '');
+  // A router that is reached says that nobody listens there.
+  const knock = ['netns', 'exec', net.namespace, 'bash', '-c', 'echo >/dev/tcp/10.99.4.1/9'];
+  assert.match((await lab.processes.run('ip', knock, { timeoutMs: 10_000 })).stderr, /Connection refused/);
+  const forwards = ['netns', 'exec', net.far?.namespace ?? '', 'cat', '/proc/sys/net/ipv4/ip_forward'];
+  assert.equal((await lab.processes.run('ip', forwards, { timeoutMs: 10_000 })).stdout, '1\n');
+  await removeRackNet(lab, name);
+  for (const namespace of [net.namespace, net.far?.namespace]) assert.equal(existsSync(`/run/netns/${namespace}`), false);
+  await makeRackNet(lab, name, { taps: 1 });
 });
 
 test('what a crashed run left is ended, also a process that ignores SIGTERM', async () => {

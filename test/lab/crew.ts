@@ -86,8 +86,7 @@ export class Lab {
     return `${this.place.folder}/${host}/disk${index}.raw`;
   }
   async enrol(): Promise<void> {
-    for (const { name, mac, firmware, bmc } of this.crew.rack.hosts)
-      await this.crew.admin.enrol({ name, macs: [mac], firmware, bmc: { protocol: 'redfish', ...bmc } });
+    for (const { name, mac, firmware, bmc } of this.crew.rack.hosts) await this.crew.admin.enrol({ name, macs: [mac], firmware, bmc });
   }
   async host(name: string): Promise<HostJson> {
     const host = (await this.crew.admin.hosts()).find((one) => one.name === name);
