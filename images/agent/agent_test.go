@@ -84,11 +84,16 @@ func TestJobsThatAreRefusedBeforeWriting(t *testing.T) {
 		}},
 		{"not a block device", "write-error", func(_ *testing.T, a *agent, _ *job) { a.plainDisk = false }},
 		{"an image too large", "disk-too-small", func(_ *testing.T, _ *agent, j *job) {
-			j.Image.SizeBytes = 16 << 20
+			j.Image.SizeBytes, j.Image.ChunkBytes = 16<<20, 16<<20
 			j.Image.Chunks = []chunk{{Zero: true, SizeBytes: 16 << 20}}
 		}},
 		{"a seed beyond the end", "disk-too-small", func(_ *testing.T, _ *agent, j *job) { j.Seed = &seed{OffsetBytes: testDisk, SizeBytes: 512} }},
 		{"chunks that do not add up", "internal", func(_ *testing.T, _ *agent, j *job) { j.Image.Chunks = j.Image.Chunks[1:] }},
+		{"a hole of another length", "internal", func(_ *testing.T, _ *agent, j *job) {
+			j.Image.Chunks[4].SizeBytes -= 512
+			j.Image.Chunks[5].SizeBytes += 512
+		}},
+		{"a chunk named by no hash", "internal", func(_ *testing.T, _ *agent, j *job) { j.Image.Chunks[0].SHA256 = strings.Repeat("\n", 64) }},
 		{"an encoding nobody knows", "internal", func(_ *testing.T, _ *agent, j *job) { j.Image.Chunks[0].Encoding = "lz5" }},
 		{"a chunk too large for memory", "internal", func(_ *testing.T, _ *agent, j *job) { j.Image.Chunks[0].StoredBytes = 1 << 40 }},
 	} {

@@ -21,13 +21,11 @@ func (a *agent) clean(ctx context.Context, j *job) (report, error) {
 	if j.Mode != "zero" || j.GrantSeconds <= 0 || j.Disk.SizeBytes <= 0 {
 		return report{}, fail("internal", "The clean job %s (mode %q) is not understood.", j.ID, j.Mode)
 	}
-	disk, found, err := a.open(j.Disk)
+	disk, found, r, err := a.take(j)
 	if err != nil {
 		return report{}, err
 	}
 	defer disk.Close()
-	r := newRunner(a.client, j, a.every)
-	r.label = found.label()
 	a.console.say("clean %s, %s", r.label, size(found.SizeBytes))
 	err = r.run(ctx, "clean", j.Disk.SizeBytes, func(ctx context.Context) error { return r.zero(ctx, disk) })
 	if err != nil {

@@ -25,14 +25,19 @@ func (a *agent) install(ctx context.Context, j *job) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	disk, found, err := a.open(j.Disk)
+	signers, err := j.checkSignatures()
+	if err != nil {
+		return report{}, err
+	}
+	disk, found, r, err := a.take(j)
 	if err != nil {
 		return report{}, err
 	}
 	defer disk.Close()
-	r := newRunner(a.client, j, a.every)
-	r.label = found.label()
 	a.console.say("install %s (%s) on %s", shortDigest(j.Image.Digest), size(j.Image.SizeBytes), r.label)
+	if len(signers) > 0 {
+		a.console.say("the image is signed by %s", strings.Join(signers, ", "))
+	}
 
 	w := installation{runner: r, disk: disk, offsets: offsets}
 	if w.fetcher, err = newFetcher(j.ChunkURL, a.console, a.client.firstDelay); err != nil {
@@ -55,14 +60,13 @@ func (a *agent) install(ctx context.Context, j *job) (report, error) {
 // checkInstall refuses an order that does not add up, before anything is
 // touched, and returns where on the disk each chunk begins.
 func checkInstall(j *job) ([]int64, error) {
-	if j.Image == nil || !strings.HasPrefix(j.Image.Digest, "sha256:") || j.GrantSeconds <= 0 {
+	if j.Image == nil || !isHash(strings.TrimPrefix(j.Image.Digest, "sha256:")) || j.GrantSeconds <= 0 {
 		return nil, fail("internal", "The install job %s has no image, no sha256 digest or no grant.", j.ID)
 	}
 	offsets := make([]int64, len(j.Image.Chunks))
 	total := int64(0)
 	for i, c := range j.Image.Chunks {
-		stored := c.Encoding == "raw" || c.Encoding == "zstd"
-		if c.SizeBytes <= 0 || !c.Zero && (!stored || len(c.SHA256) != 64 || c.SizeBytes > chunkLimit || c.StoredBytes <= 0 || c.StoredBytes > chunkLimit) {
+		if !c.sound() || c.SizeBytes != j.Image.ChunkBytes && (i < len(offsets)-1 || c.SizeBytes > j.Image.ChunkBytes) {
 			return nil, fail("internal", "Chunk %d of the image is not understood (encoding %q, %d bytes, %d stored).", i, c.Encoding, c.SizeBytes, c.StoredBytes)
 		}
 		offsets[i] = total
@@ -82,6 +86,20 @@ func checkInstall(j *job) ([]int64, error) {
 		return nil, fail("disk-too-small", "The image needs %d bytes, %s has %d.", end, j.Disk.Path, j.Disk.SizeBytes)
 	}
 	return offsets, nil
+}
+
+// sound: the agent has memory for it and knows how to unpack it.
+func (c chunk) sound() bool {
+	if c.Zero {
+		return c.SizeBytes > 0
+	}
+	return (c.Encoding == "raw" || c.Encoding == "zstd") && isHash(c.SHA256) &&
+		c.SizeBytes > 0 && c.SizeBytes <= chunkLimit && c.StoredBytes > 0 && c.StoredBytes <= chunkLimit
+}
+
+// isHash: a SHA-256 in lower-case hex, as it is signed.
+func isHash(text string) bool {
+	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 func shortDigest(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }

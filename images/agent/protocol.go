@@ -28,8 +28,8 @@ type work struct {
 	Job  *job   `json:"job"`
 }
 
-// job is an order to change exactly one disk. Image, ChunkURL and Seed belong
-// to an install, Mode to a clean.
+// job is an order to change exactly one disk. Image, ChunkURL, Seed
+// and who has signed the image belong to an install, Mode to a clean.
 type job struct {
 	ID           string   `json:"id"`
 	Generation   int64    `json:"generation"`
@@ -39,6 +39,9 @@ type job struct {
 	Image    *image `json:"image"`
 	ChunkURL string `json:"chunkUrl"`
 	Seed     *seed  `json:"seed"`
+
+	Signatures []signature `json:"signatures"`
+	Trust      *trust      `json:"trust"`
 
 	Mode string `json:"mode"`
 }

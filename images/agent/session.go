@@ -35,6 +35,18 @@ func (a *agent) open(named diskName) (target, disk, error) {
 	return a.machine.open(named)
 }
 
+// take opens the job's disk, once it is known to be the one that the job names,
+// and makes what reports on the job and holds its grant.
+func (a *agent) take(j *job) (target, disk, *runner, error) {
+	opened, found, err := a.open(j.Disk)
+	if err != nil {
+		return nil, found, nil, err
+	}
+	r := newRunner(a.client, j, a.every)
+	r.label = found.label()
+	return opened, found, r, nil
+}
+
 // run returns only with the reason why this boot is over, or nil after the
 // machine was told to reboot or power off.
 func (a *agent) run(ctx context.Context) error {
