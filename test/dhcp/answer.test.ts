@@ -1,7 +1,7 @@
 /** Replies: what each stage and architecture is told, in which order, how long, and where it is sent. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { answer, type AnswerContext, answerInform, answerNak, destinationOf } from '../../src/dhcp/answer.ts';
+import { answer, type AnswerContext, answerInform, answerNak, destinationOf, extrasOver } from '../../src/dhcp/answer.ts';
 import { identify } from '../../src/dhcp/identify.ts';
 import { decodeDhcp4, type Dhcp4, encodeDhcp4 } from '../../src/dhcp/packet.ts';
 import type { SubnetConfig } from '../../src/dhcp/subnet.ts';
@@ -209,4 +209,52 @@ describe('where it goes (RFC 2131 §4.1)', () => {
   for (const [name, got, wanted] of cases) test(name, () => assert.deepEqual(got, wanted));
   test('a NAK through a relay asks it to broadcast', () =>
     assert.equal(answerNak(packet('discover through a relay, with option 82'), '', subnet).flags, 0x8000));
+});
+
+describe('options that people set', () => {
+  const message = packet('discover from UEFI x64 firmware');
+  const rich: SubnetConfig = { ...subnet, ntp: [ip('10.77.0.3')], mtu: 1500, raw: { '150': '0a4d0001', '252': '61' } };
+  test('of the subnet', () => {
+    const { options } = offer(message, localDisk, { subnet: rich });
+    const { routers, dnsServers, ntpServers, interfaceMtu, option150, option252 } = options;
+    assert.deepEqual(
+      { routers, dnsServers, ntpServers, interfaceMtu, option150, option252 },
+      {
+        routers: ['10.77.0.254'],
+        dnsServers: ['10.77.0.1', '10.77.0.2'],
+        ntpServers: ['10.77.0.3'],
+        interfaceMtu: 1500,
+        option150: bytes('0a4d0001'),
+        option252: bytes('61'),
+      },
+    );
+  });
+  test('of the host, over those of the subnet, one by one', () => {
+    const extras = extrasOver({ mtu: 9000, domain: 'reservation.example' }, { domain: 'host.example', dns: [], raw: { '252': '62' } });
+    const { options } = offer(message, localDisk, { subnet: rich, extras });
+    const { routers, dnsServers, domainName, interfaceMtu, option150, option252 } = options;
+    assert.deepEqual(
+      { routers, dnsServers, domainName, interfaceMtu, option150, option252 },
+      {
+        routers: ['10.77.0.254'],
+        dnsServers: undefined,
+        domainName: 'host.example',
+        interfaceMtu: 9000,
+        option150: bytes('0a4d0001'),
+        option252: bytes('62'),
+      },
+    );
+  });
+  test('never one of ours, whatever way it came', () => {
+    const raw = { '53': '06', '54': '0a000001', '67': '61', '82': '00', '255': '00', x: '00' };
+    const plainOffer = offer(message, chainload);
+    assert.deepEqual(offer(message, chainload, { extras: { raw } }), plainOffer);
+  });
+  test('what does not fit a small client is left out, the boot file never', () => {
+    const small = { ...message, options: { ...message.options, maxMessageBytes: 576 } };
+    const reply = answer('offer', small, lease, contextOf(small, chainload, { extras: { raw: { '150': 'ff'.repeat(250) }, mtu: 1500 } }));
+    assert.ok(encodeDhcp4(reply).length <= 548);
+    const { option150, bootFile, dnsServers, interfaceMtu } = reply.options;
+    assert.deepEqual([option150, bootFile, dnsServers?.length, interfaceMtu], [undefined, 'snponly.efi', 2, 1500]);
+  });
 });
