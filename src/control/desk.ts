@@ -8,7 +8,7 @@ import type { Host, Job } from '../host/host.ts';
 import { inventorySchema } from '../host/inventory.ts';
 import { networkConfigYaml } from '../host/network.ts';
 import { decideWork } from '../host/plan.ts';
-import type { ImageStore } from '../image/store.ts';
+import type { ImageStore, Proof } from '../image/store.ts';
 import { seedFiles, seedImage } from '../image/seed.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import type { Clock } from '../world/world.ts';
@@ -37,7 +37,7 @@ export interface DeskParts {
   readonly presence: PresenceBook;
   readonly clock: Clock;
   readonly limits: Limits;
-  readonly images: Pick<ImageStore, 'manifest'>;
+  readonly images: Pick<ImageStore, 'manifest' | 'proof'>;
   /** Seals tickets, credentials and tokens. */
   readonly secret: Uint8Array;
   readonly httpPort: number;
@@ -55,6 +55,15 @@ const after = (what: 'next' | 'reboot'): AgentWork => ({ then: what });
 const throwIf = (refusal: { readonly refused: Code; readonly reason: string } | undefined): void => {
   if (refusal !== undefined) throw new RemudaError(refusal.refused, refusal.reason);
 };
+
+/** For the agent, in the words of image/signature.ts. */
+const proofJson = ({ signatures, trust }: Proof): AgentWork => ({
+  signatures,
+  trust: {
+    required: trust.required,
+    keys: trust.keys.map(({ name, keyId, bytes }) => ({ name, keyId, publicKey: Buffer.from(bytes).toString('base64') })),
+  },
+});
 
 export class Desk {
   readonly #parts: DeskParts;
@@ -102,8 +111,13 @@ export class Desk {
     for (;;) {
       const { host } = this.#agent(caller);
       const work = decideWork(host, clock.now());
-      if (work.work === 'install' || work.work === 'clean') return this.#give(host, work.job, caller);
-      if (work.work === 'fail') await keeper.apply(host.id, { type: 'step-failed', step: work.step, code: work.code, reason: work.reason });
+      if (work.work === 'clean') return this.#give(host, work.job, caller);
+      if (work.work === 'install') {
+        const { refused, reason = '' } = await this.#verdictOn(host);
+        if (refused === undefined) return this.#give(host, work.job, caller);
+        await keeper.apply(host.id, { type: 'step-failed', step: 'install', code: refused, reason });
+      } else if (work.work === 'fail')
+        await keeper.apply(host.id, { type: 'step-failed', step: work.step, code: work.code, reason: work.reason });
       else if (work.work !== 'wait') return { work: work.work };
       const left = until - clock.now();
       if (left <= 0 || signal.aborted) return { work: 'wait' };
@@ -199,6 +213,11 @@ export class Desk {
     return judged;
   }
 
+  /** Whether the claim's image may still be run: keys and signatures may have changed since the claim was made. */
+  async #verdictOn({ claim }: Host): Promise<Proof['verdict']> {
+    return claim === null ? { signedBy: [] } : (await this.#parts.images.proof(claim.intent.image)).verdict;
+  }
+
   async #give(host: Host, job: Job, caller: Caller): Promise<AgentWork> {
     const { images, keeper, limits, httpPort } = this.#parts;
     const image = job.kind === 'install' && host.claim !== null ? await images.manifest(host.claim.intent.image) : undefined;
@@ -208,7 +227,13 @@ export class Desk {
     const { digest, sizeBytes, chunkBytes, chunks, seed } = image;
     return {
       work: 'install',
-      job: { ...common, image: { digest, sizeBytes, chunkBytes, chunks }, chunkUrl: `http://${caller.local}:${httpPort}/chunks/`, seed },
+      job: {
+        ...common,
+        image: { digest, sizeBytes, chunkBytes, chunks },
+        chunkUrl: `http://${caller.local}:${httpPort}/chunks/`,
+        seed,
+        ...proofJson(await images.proof(digest)),
+      },
     };
   }
 }
