@@ -14,6 +14,7 @@ import { Observer } from './control/observer.ts';
 import { PresenceBook } from './control/presence.ts';
 import type { Rack } from './control/rack.ts';
 import { reconcile } from './control/reconcile.ts';
+import type { ReconcileParts } from './control/reconcile.ts';
 import type { OtherServer } from './dhcp/others.ts';
 import { startDhcp } from './dhcp/server.ts';
 import type { DhcpCounters } from './dhcp/server.ts';
@@ -22,6 +23,7 @@ import type { Limits } from './limits.ts';
 import type { Host, HostBmc } from './host/host.ts';
 import { openImageStore } from './image/store.ts';
 import type { ImageStore } from './image/store.ts';
+import { HostMeter, meteredActivation, meteredDriver, meteredRoutes, silentMeter, timedWrite } from './metering.ts';
 import { sealerFor } from './store/key.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -29,7 +31,7 @@ import { startTftp } from './tftp/server.ts';
 import type { TftpServer } from './tftp/server.ts';
 import type { Ipv4, Mac } from './wire/address.ts';
 import type { BootClient, Lease } from './wire/words.ts';
-import type { Identity, Listener, World } from './world/world.ts';
+import type { Identity, Listener, Meter, World } from './world/world.ts';
 import { z } from 'zod';
 
 export interface Daemon {
@@ -48,6 +50,11 @@ export interface Daemon {
   /** As they stand in the store. */
   hosts(): readonly Host[];
   claims: Store['claims'];
+  /** What the admin API keeps there. */
+  readonly records: Pick<
+    Store,
+    'tokens' | 'createToken' | 'revokeToken' | 'audit' | 'auditOutcome' | 'auditLog' | 'journal' | 'newestEntry' | 'setting'
+  >;
   /** Ends listening at once, lets what runs come to its end, closes the store. */
   stop(): Promise<void>;
 }
@@ -87,12 +94,12 @@ const readPrograms = async (world: World, folder: string): Promise<ReadonlyMap<s
 };
 
 /** One driver per BMC as configured, so that its session is kept and its calls are serialised. */
-const driverBook = (world: World, limits: Limits): { of: (bmc: HostBmc) => BmcDriver; close: () => Promise<void> } => {
+const driverBook = (world: World, limits: Limits, meter: Meter): { of: (bmc: HostBmc) => BmcDriver; close: () => Promise<void> } => {
   const drivers = new Map<string, BmcDriver>();
   return {
     of: (bmc) => {
       const key = JSON.stringify(bmc);
-      const driver = drivers.get(key) ?? redfishDriver(world, bmc, limits);
+      const driver = drivers.get(key) ?? meteredDriver(redfishDriver(world, bmc, limits), meter);
       drivers.set(key, driver);
       return driver;
     },
@@ -190,16 +197,24 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
 };
 
 /** The boot listeners of each door: plain HTTP for what firmware fetches, TLS for the agents. */
-const listenForBoots = async (world: World, config: Config, deps: BootDeps, identity: Identity): Promise<readonly Listener[]> => {
+const listenForBoots = async (
+  world: World,
+  config: Config,
+  deps: BootDeps,
+  { identity, meter }: { readonly identity: Identity; readonly meter: Meter },
+): Promise<readonly Listener[]> => {
   const listeners: Listener[] = [];
   for (const { serverAddress: address, interface: name } of doorsOf(config)) {
     listeners.push(
-      await world.http.listen({ at: { address, port: config.boot.httpPort, interface: name }, routes: bootRoutes(deps, address) }),
+      await world.http.listen({
+        at: { address, port: config.boot.httpPort, interface: name },
+        routes: meteredRoutes(bootRoutes(deps, address), meter),
+      }),
     );
     listeners.push(
       await world.http.listen({
         at: { address, port: config.boot.agentPort, interface: name },
-        routes: agentRoutes(deps, address),
+        routes: meteredRoutes(agentRoutes(deps, address), meter),
         identity,
       }),
     );
@@ -207,18 +222,38 @@ const listenForBoots = async (world: World, config: Config, deps: BootDeps, iden
   return listeners;
 };
 
+/** The control loop, woken by every change; nothing runs before the first wake. */
+const startLoop = (parts: ReconcileParts, meter: Meter): ControlLoop => {
+  const { world, limits, keeper } = parts;
+  const loop = new ControlLoop(world, limits, (hostId) => meteredActivation(world.clock, meter, () => reconcile(parts, hostId)));
+  const hosts = new HostMeter(world.clock, meter);
+  for (const host of keeper.all()) hosts.note(host);
+  keeper.onChange(
+    (hostId) => {
+      const host = keeper.get(hostId);
+      if (host !== undefined) hosts.note(host);
+      loop.wake(hostId);
+    },
+    (hostId) => {
+      hosts.forget(hostId);
+      loop.forget(hostId);
+    },
+  );
+  return loop;
+};
+
 /**
  * Starts the daemon. It serves DHCP, TFTP and HTTP on the configured subnets when this returns; the admin listener is the caller's
  * (main.ts), because its routes need nothing but the returned rack. `died` is for simulations: the death of a process inside one that goes on.
  */
-export const startDaemon = async (world: World, config: Config, died?: AbortSignal): Promise<Daemon> => {
+export const startDaemon = async (world: World, config: Config, died?: AbortSignal, meter: Meter = silentMeter): Promise<Daemon> => {
   const limits = limitsOf(config);
   const startedAt = world.clock.now();
   await world.files.makeFolder(config.data, 0o700);
   const bootFiles = await readBootFiles(world, config.boot.agent);
   const programs = await readPrograms(world, config.boot.firmware);
   const sealer = await sealerFor(world, config);
-  const store = await openSqliteStore(`${config.data}/remuda.db`, limits, { sealer, died });
+  const store = await openSqliteStore(`${config.data}/remuda.db`, limits, { sealer, died, timed: timedWrite(world.clock, meter) });
   const newId = idMaker(world);
   const secret = Buffer.from(await store.setting('secret', () => Buffer.from(world.random.bytes(32)).toString('hex')), 'hex');
   const made = await world.http.selfSigned('remuda');
@@ -233,13 +268,9 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   await keeper.load();
   const accepts = (mac: Mac): boolean => acceptsMac(config.accept.macs, mac);
   const observer = new Observer({ world, keeper, presence, store, limits, newId, accepts });
-  const drivers = driverBook(world, limits);
+  const drivers = driverBook(world, limits, meter);
   const parts = { world, keeper, presence, store, images, limits, driverFor: drivers.of, newId };
-  const loop = new ControlLoop(world, limits, (hostId) => reconcile(parts, hostId));
-  keeper.onChange(
-    (hostId) => loop.wake(hostId),
-    (hostId) => loop.forget(hostId),
-  );
+  const loop = startLoop(parts, meter);
   const desk = new Desk({ keeper, presence, clock: world.clock, limits, images, secret, httpPort: config.boot.httpPort });
 
   const protocols = await startProtocols({ world, config, limits, store, keeper, observer, secret, programs });
@@ -257,7 +288,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
       if (lease !== undefined) observer.observe({ mac: lease.mac, at: world.clock.now(), source: 'http', text });
     },
   };
-  const listeners = await listenForBoots(world, config, deps, identity);
+  const listeners = await listenForBoots(world, config, deps, { identity, meter });
   for (const host of keeper.all()) loop.wake(host.id);
   world.log.info('serving', { subnets: config.subnets.map(({ interface: name, cidr }) => `${name} ${cidr}`), hosts: keeper.all().length });
   return {
@@ -273,6 +304,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     dhcpCounters: () => protocols.counters(),
     hosts: () => keeper.all(),
     claims: () => store.claims(),
+    records: store,
     stop: async () => {
       protocols.close();
       await Promise.allSettled(listeners.map((listener) => listener.close()));

@@ -33,6 +33,8 @@ const doors: Readonly<Record<string, readonly string[] | 'everything'>> = {
   'main.ts': 'everything',
   'serve.ts': 'everything',
   'daemon.ts': 'everything',
+  'metering.ts': ['bmc', 'control', 'host', ...interfaces],
+  'status.ts': 'everything',
   'config.ts': ['wire', 'subnets.ts'],
   'subnets.ts': ['wire'],
   'config-example.ts': [],

@@ -30,6 +30,8 @@ export interface Opened {
   readonly explain: (error: unknown) => RemudaError;
   /** The process died (in simulation): what is under way never settles, as after a real death. */
   readonly died: AbortSignal | undefined;
+  /** Goes around every change. */
+  readonly timed?: <T>(change: Promise<T>) => Promise<T>;
 }
 
 /** What a dead process hears: nothing, so that no code can handle its own death. A fresh promise each time, or the handlers would pile up. */
@@ -165,7 +167,8 @@ export class KyselyStore implements Store {
     return { open, sealer: this.#opened.sealer, most: this.#opened.limits.timelineEntriesPerHost };
   }
   #change<T>(job: (open: Transaction<Schema>) => Promise<T>): Promise<T> {
-    return this.#read((db) => db.transaction().execute(job));
+    const change = this.#read((db) => db.transaction().execute(job));
+    return this.#opened.timed?.(change) ?? change;
   }
   #read<T>(job: (db: Kysely<Schema>) => Promise<T>): Promise<T> {
     if (this.#closed !== undefined)

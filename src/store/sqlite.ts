@@ -5,6 +5,7 @@ import type { DatabaseConnection, Driver } from 'kysely';
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { KyselyStore, dead } from './kysely-store.ts';
+import type { Opened } from './kysely-store.ts';
 import { migrate, reseal } from './schema.ts';
 import type { Schema, Spelling } from './schema.ts';
 import type { Sealer } from './seal.ts';
@@ -121,13 +122,15 @@ export interface SqliteOptions {
   readonly sealer: Sealer;
   /** The death of the process, for simulations that go on in the same one. */
   readonly died?: AbortSignal | undefined;
+  /** Goes around every change, to see how long it takes. */
+  readonly timed?: NonNullable<Opened['timed']>;
 }
 /**
  * Opens, or makes, the database at `path` (`:memory:` for one that nobody keeps) and brings its schema up to date.
  * When `died` ends, the handle is closed at once in the middle of whatever it does, and no promise of the store settles any more.
  * Throws `conflict` where another daemon has it open, `bad-config` where it is newer, broken, out of reach or sealed under another key, `disk-full`.
  */
-export const openSqliteStore = async (path: string, limits: SqliteLimits, { sealer, died }: SqliteOptions): Promise<Store> => {
+export const openSqliteStore = async (path: string, limits: SqliteLimits, { sealer, died, timed }: SqliteOptions): Promise<Store> => {
   let database: Database.Database | undefined;
   try {
     died?.throwIfAborted();
@@ -153,6 +156,7 @@ export const openSqliteStore = async (path: string, limits: SqliteLimits, { seal
       copyTo: (to) => copyDatabase(handle, to),
       explain: (error) => explain(path, error),
       died,
+      ...(timed === undefined ? {} : { timed }),
     });
   } catch (error) {
     database?.close();

@@ -1,5 +1,6 @@
 /** The world: every door to time, chance, network, files, processes and log. Once for real (real.ts), once simulated (test/sim). */
 import type { Ipv4, Mac } from '../wire/address.ts';
+import type { CounterName, DurationName, Labels } from './metrics.ts';
 
 /** Wall time in ms since 1970 and waiting. A sleep that its signal ends rejects with the signal's reason. */
 export interface Clock {
@@ -193,6 +194,12 @@ export interface Log {
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   with(fields: LogFields): Log;
+}
+
+/** Counts and durations for whoever watches the daemon; nothing of ours is ever decided by them. */
+export interface Meter {
+  count(name: CounterName, labels?: Labels, by?: number): void;
+  took(name: DurationName, seconds: number, labels?: Labels): void;
 }
 
 export interface World {

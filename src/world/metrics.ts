@@ -1,0 +1,46 @@
+/** What the daemon counts and times, as a table: names, what they mean, their labels. `Meter` is how a room reports; /metrics is where it is read. */
+
+interface Metric {
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+/** Only ever grow; Prometheus sees them as `remuda_<name>_total`. */
+export const counters = {
+  api_requests: { help: 'Requests of the admin API, by operation and status', labels: ['action', 'status'] },
+  api_refusals: { help: 'Requests that were not let in: no good token, no sufficient role, too many', labels: ['code'] },
+  boot_requests: { help: 'Requests of firmware, agents and installed systems, by route and status', labels: ['route', 'status'] },
+  boot_tickets: { help: 'Boot scripts given for a ticket, and refused', labels: ['outcome'] },
+  image_bytes: { help: 'Bytes of image chunks given to agents', labels: [] },
+  dhcp_messages: { help: 'DHCP messages of clients, by how far their boot is', labels: ['stage'] },
+  tftp_transfers: { help: 'What happened to TFTP transfers of known clients', labels: [] },
+  power_commands: { help: 'Commands to BMCs: settled, unsettled, or the code of the failure', labels: ['wanted', 'outcome'] },
+  control_runs: { help: 'Activations of the control loop, by result', labels: ['result'] },
+  host_transitions: { help: 'Changes of state of hosts', labels: ['from', 'to'] },
+  host_failures: { help: 'Steps of hosts that failed, by code', labels: ['code'] },
+} as const satisfies Record<string, Metric>;
+/** Durations in seconds, as histograms. */
+export const durations = {
+  api_request_seconds: { help: 'Time to answer a request of the admin API', labels: ['action'] },
+  control_step_seconds: { help: 'Time of one activation of the control loop', labels: ['step'] },
+  store_write_seconds: { help: 'Time until a change was durable', labels: [] },
+  provision_seconds: { help: 'From the claim, or its next generation, to provisioned', labels: [] },
+  state_seconds: { help: 'How long hosts were in a state that they left', labels: ['state'] },
+} as const satisfies Record<string, Metric>;
+/** What is read at the moment of the question. */
+export const gauges = {
+  hosts: { help: 'Hosts by state', labels: ['state'] },
+  hosts_held: { help: 'Hosts that are held', labels: [] },
+  hosts_failed: { help: 'Hosts with a failed step', labels: [] },
+  claims: { help: 'Claims that hold a host', labels: [] },
+  images: { help: 'Images by name', labels: [] },
+  leases: { help: 'DHCP leases that have not ended', labels: [] },
+  free_bytes: { help: 'Free space where images and the store live', labels: [] },
+  warnings: { help: 'Warnings that `remuda doctor` shows', labels: [] },
+  listeners_bound: { help: '1 where the daemon listens as it should', labels: ['name', 'at'] },
+  start_time_seconds: { help: 'When the daemon started, seconds since 1970', labels: [] },
+} as const satisfies Record<string, Metric>;
+
+export type CounterName = keyof typeof counters;
+export type DurationName = keyof typeof durations;
+export type GaugeName = keyof typeof gauges;
+export type Labels = Readonly<Record<string, string>>;
