@@ -88,6 +88,20 @@ subnets:
 #accept:
 #  macs: ['52:54:00:*']
 
+# Whose images are run, and from where they may be fetched.
+#images:
+#  # Keys whose signatures count: PEM, or the line between its first and its last. Make a pair by: remuda image key generate
+#  trust:
+#    - name: builders
+#      publicKey: MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+#  # Refuse every image that none of them has signed, at import and at each claim.
+#  requireSignature: false
+#  sources:
+#    # Private networks and hosts that images may be fetched from; without it public addresses only.
+#    allowPrivate: [10.0.0.0/8, images.rack1.example]
+#    # Take images by https: alone, without a hash or a signature.
+#    allowUnpinned: false
+
 # Limits by their names; the table is in the documentation.
 #limits:
 #  bmcTimeoutMs: 10000

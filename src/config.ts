@@ -3,6 +3,7 @@ import { LineCounter, isMap, isNode, isScalar, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { z } from 'zod';
 import { RemudaError } from './errors.ts';
+import { imagesSchema } from './image-settings.ts';
 import { limits } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { subnetsSchema } from './subnets.ts';
@@ -55,6 +56,7 @@ export const configSchema = z.strictObject({
   subnets: subnetsSchema,
   /** Which discovered machines are accepted without asking. */
   accept: z.strictObject({ macs: z.array(macPattern).default([]) }).default({ macs: [] }),
+  images: imagesSchema.prefault({}),
   limits: overrides.default({}),
   log: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });

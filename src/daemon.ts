@@ -22,7 +22,8 @@ import { RemudaError } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { Host, HostBmc } from './host/host.ts';
 import { openImageStore } from './image/store.ts';
-import type { ImageStore } from './image/store.ts';
+import type { ImagePolicy, ImageStore } from './image/store.ts';
+import { sourcePolicy } from './image/source-policy.ts';
 import { HostMeter, meteredActivation, meteredDriver, meteredRoutes, silentMeter, timedWrite } from './metering.ts';
 import { sealerFor } from './store/key.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -114,6 +115,11 @@ const idMaker =
   (prefix: string): string =>
     // Without vowels no words appear, without dots an ID stands in a ticket.
     prefix + Array.from(world.random.bytes(10), (byte) => 'bcdfghjkmnpqrstvwxz23456789bcdfg'[byte & 31]).join('');
+
+const policyOf = ({ images: { trust, requireSignature, sources } }: Config): ImagePolicy => ({
+  trust: { keys: trust.map(({ name, publicKey }) => ({ name, ...publicKey })), required: requireSignature },
+  sources: sourcePolicy(sources),
+});
 
 interface Core {
   readonly world: World;
@@ -259,7 +265,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   const made = await world.http.selfSigned('remuda');
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own row
   const identity = JSON.parse(await store.setting('identity', () => JSON.stringify(made))) as Identity;
-  const images = openImageStore(world, `${config.data}/images`, limits);
+  const images = openImageStore(world, `${config.data}/images`, limits, policyOf(config));
   // What an import left behind that was killed half-way.
   await images.collect();
 

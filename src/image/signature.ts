@@ -108,7 +108,7 @@ export const trustAll: Trust = { keys: [], required: false };
 
 /** Who has signed, by the operator's names for their keys, or why the image is not run. */
 export type Verdict =
-  | { readonly signedBy: readonly string[]; readonly refused?: undefined }
+  | { readonly signedBy: readonly string[]; readonly refused?: undefined; readonly reason?: undefined }
   | {
       readonly signedBy: readonly string[];
       readonly refused: Extract<Code, 'image-unsigned' | 'signature-invalid'>;

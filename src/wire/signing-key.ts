@@ -22,16 +22,16 @@ const named = (bytes: Uint8Array): PublicKey => ({
 });
 const bytesOf = (key: KeyObject): Uint8Array => key.export({ type: 'spki', format: 'der' }).subarray(spkiPrefix.length);
 
-/** A key from its SPKI PEM; undefined where the text is none, or not of Ed25519. */
-export const parsePublicKey = (pem: string): PublicKey | undefined => {
-  // Node would take the PEM of a private key as well and give its public half: a secret does not belong into a list of public keys.
-  if (!/-----BEGIN PUBLIC KEY-----/.test(pem)) return undefined;
-  try {
-    const key = createPublicKey(pem);
-    return key.asymmetricKeyType === 'ed25519' ? named(bytesOf(key)) : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * A key from its SPKI PEM, or from the one line of base64 between the PEM's two lines; undefined where the text is none, or not of Ed25519.
+ * A private key is refused, whose public half Node would take: a secret does not belong into a list of public keys.
+ */
+export const parsePublicKey = (text: string): PublicKey | undefined => {
+  const [, body] = /^\s*-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=]+)\s+-----END PUBLIC KEY-----\s*$/.exec(text) ?? [];
+  const der = Buffer.from(body ?? text.trim(), 'base64');
+  const isKey = der.length === spkiPrefix.length + keyBytes && der.subarray(0, spkiPrefix.length).equals(spkiPrefix);
+  // Node's base64 skips what is none; only the one true spelling is taken.
+  return isKey && der.toString('base64') === (body ?? text.trim()) ? named(der.subarray(spkiPrefix.length)) : undefined;
 };
 /** For `node:crypto`'s verify. */
 export const verifyingKey = ({ bytes }: PublicKey): KeyObject => createPublicKey({ key: spkiOf(bytes), format: 'der', type: 'spki' });
