@@ -19,8 +19,8 @@ export interface Admin {
   release(claimId: string): Promise<void>;
   /** Whatever else the API offers, as `POST`. */
   post(path: string, body: unknown): Promise<void>;
-  /** A raw image on this machine. */
-  importImage(path: string, name: string): Promise<void>;
+  /** A raw image on this machine; who will tell that it is up. */
+  importImage(path: string, name: string, phoneHome?: 'image' | 'cloud-init'): Promise<void>;
 }
 
 export const adminOf = (world: Pick<World, 'http'>, socket: string): Admin => {
@@ -59,8 +59,8 @@ export const adminOf = (world: Pick<World, 'http'>, socket: string): Admin => {
     reprovision: async (claimId, body) => void (await call('POST', `/v1/claims/${claimId}/reprovision`, body)),
     release: async (claimId) => void (await call('DELETE', `/v1/claims/${claimId}`)),
     post: async (path, body) => void (await call('POST', path, body)),
-    importImage: async (path, name) => {
-      const answer = await call('POST', '/v1/images', { path, name, phoneHome: 'image' });
+    importImage: async (path, name, phoneHome = 'image') => {
+      const answer = await call('POST', '/v1/images', { path, name, phoneHome });
       const last = Buffer.from(answer.body).toString('utf8').trim().split('\n').at(-1) ?? '';
       if (!last.includes('"result"')) throw new RemudaError('image-invalid', `image ${name} was not imported: ${last.slice(0, 300)}`);
     },

@@ -7,6 +7,8 @@ import type { Listener } from '../world/world.ts';
 import { adminOf } from './admin.ts';
 import type { Admin } from './admin.ts';
 import { makeRackNet, removeRackNet } from './net.ts';
+import type { RackNet } from './net.ts';
+import { startRelay, subnetsOf } from './relay.ts';
 import type { Place, RackLine, RackSpec } from './place.ts';
 import { rackLine } from './place.ts';
 
@@ -66,14 +68,14 @@ const rackReady = (lab: LabWorld, child: LabProcess): Promise<RackLine> =>
     });
   });
 
-const configOf = ({ place, agent, firmware, settings }: CrewOptions, bridge: string): string =>
+const configOf = ({ place, agent, firmware, settings }: CrewOptions, net: RackNet): string =>
   // YAML is a superset of JSON, and JSON quotes everything.
   JSON.stringify(
     {
       data: `${place.folder}/data`,
       socket: place.socket,
       boot: { agent, firmware, kernelArguments: 'net.ifnames=0 panic=5 quiet' },
-      subnets: [{ interface: bridge, cidr: '10.77.0.0/24', serverAddress: '10.77.0.1', pool: { from: '10.77.0.50', to: '10.77.0.200' } }],
+      subnets: subnetsOf(net),
       ...settings,
     },
     undefined,
@@ -109,10 +111,11 @@ export const startCrew = async (lab: LabWorld, options: CrewOptions): Promise<Cr
   };
   try {
     for (const folder of [place.folder, `${place.folder}/data`]) await lab.files.makeFolder(folder, 0o700);
-    const net = await makeRackNet(lab, options.rack.name, { taps: options.rack.hosts });
+    const { hosts: taps, subnets = 1 } = options.rack;
+    const net = await makeRackNet(lab, options.rack.name, { taps, subnets });
     ends.push(() => removeRackNet(lab, options.rack.name));
     await lab.files.write(place.rackSpec, JSON.stringify(options.rack), 0o600);
-    await lab.files.write(place.config, configOf(options, net.bridge), 0o600);
+    await lab.files.write(place.config, configOf(options, net), 0o600);
 
     const end = (child: LabProcess) => async (): Promise<void> => {
       child.kill('SIGTERM');
@@ -127,6 +130,7 @@ export const startCrew = async (lab: LabWorld, options: CrewOptions): Promise<Cr
       daemon = await inside(lab, net.namespace, ['serve', '--config', place.config], log);
       await awaitReady(lab, admin, daemon, log);
     };
+    if (net.far !== undefined) ends.push(end(await startRelay(lab, net, net.far, `${place.folder}/relay.log`)));
     const rackProcess = await inside(lab, net.namespace, ['lab', 'rack', '--spec', place.rackSpec], undefined);
     ends.push(end(rackProcess));
     ends.push(async () => (daemon === undefined ? undefined : end(daemon)()));

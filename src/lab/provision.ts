@@ -7,7 +7,8 @@ import { cut, hostBar, timelineLine } from './show.ts';
 
 const pollMs = 250;
 export interface ProvisionOptions {
-  readonly image: string;
+  /** Names, one for each host of the rack. */
+  readonly images: readonly string[];
   readonly withinMs: number;
   /** Timeline lines and bars; nothing where the output is for machines. */
   readonly show: Pick<Terminal, 'error' | 'errorIsTty' | 'columns'> | undefined;
@@ -48,7 +49,7 @@ export const provisionAll = async (lab: LabWorld, crew: Crew, options: Provision
         id: `lab-${host.name}`,
         owner: 'lab',
         host: host.name,
-        image: options.image,
+        image: options.images[rack.hosts.findIndex(({ name }) => name === host.name)],
         disk: { serial },
         hostName: host.name,
         userData: `#cloud-config\nhostname: ${host.name}-lab\n`,

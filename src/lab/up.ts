@@ -1,0 +1,147 @@
+/** `remuda lab up`: builds what hosts boot, starts the rack and the daemon, provisions every server, and leaves nothing behind. */
+import { fileURLToPath } from 'node:url';
+import { RemudaError } from '../errors.ts';
+import type { LabWorld } from '../world/lab-world.ts';
+import type { Terminal } from '../world/terminal.ts';
+import { cacheOf, clear, ended } from './bench.ts';
+import type { Bench } from './bench.ts';
+import { startCrew } from './crew.ts';
+import type { Crew } from './crew.ts';
+import { probeKvm } from './kvm.ts';
+import { imageKinds, mixOf } from './options.ts';
+import type { ImageKind, UpOptions } from './options.ts';
+import { placeOf, readNote, writeNote } from './place.ts';
+import type { Place, RackSpec } from './place.ts';
+import { provisionAll } from './provision.ts';
+import { resultOf, summary } from './show.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const buildMs = 30 * 60_000;
+const minute = 60_000;
+/** 128 and SIGINT, as shells count. */
+const interrupted = 130;
+/** What tiny needs, and what debian does. */
+const small = { memoryMiB: 512, diskMiB: 256 } as const;
+const roomy = { memoryMiB: 768, diskMiB: 1024 } as const;
+/** Who tells that the OS is up. */
+const phoneHome = { tiny: 'image', debian: 'cloud-init' } as const;
+
+/** Runs a recipe; its folder is the last line it prints. Quick when it was built before. */
+const build = async (lab: LabWorld, say: (line: string) => void, script: string, args: readonly string[]): Promise<string> => {
+  const child = await lab.processes.spawn('bash', [`${root}/${script}`, ...args], { stdout: 'lines', stderr: 'lines' });
+  let last = '';
+  const said: string[] = [];
+  child.lines((line, from) => {
+    if (from === 'stdout') last = line;
+    else {
+      said.push(line);
+      say(`  ${line}`);
+    }
+  });
+  const cancel = lab.clock.after(buildMs, () => child.kill('SIGKILL'));
+  const { code } = await child.wait();
+  cancel();
+  if (code !== 0) throw new RemudaError('internal', `${script} ${args.join(' ')} failed:\n${said.slice(-20).join('\n')}`);
+  return last;
+};
+
+const hints = (place: Place, crew: Crew): string => `
+The rack stays up. Try, in another terminal:
+
+  export REMUDA_SOCKET=${place.socket}
+  npm run -s remuda -- host list
+  npm run -s remuda -- host show h1
+  npm run -s remuda -- host timeline h1
+  npm run -s remuda -- claim list
+  npm run -s remuda -- host reprovision h1 --image tiny-2 --wait
+  npm run -s remuda -- claim release lab-h1
+  npm run -s remuda -- doctor
+
+The API: ${crew.api}/v1/hosts   consoles: ${place.folder}/h1/serial.log   daemon: ${place.folder}/daemon.log
+Stop: Ctrl-C here, or npm run lab -- down
+`;
+
+/** Folders of what was built; of the images only those that some host becomes, and tiny's second release for trying things. */
+const buildAll = async (lab: LabWorld, say: (line: string) => void, kinds: readonly ImageKind[]) => {
+  say('building what hosts boot (quick when it was built before)');
+  const agent = await build(lab, say, 'images/build.sh', ['ramdisk']);
+  const images = new Map<ImageKind, string>();
+  for (const kind of imageKinds) if (kinds.includes(kind)) images.set(kind, await build(lab, say, 'images/build.sh', [kind]));
+  const tiny2 = await build(lab, say, 'images/build.sh', ['tiny', '--release', '2']);
+  const firmware = await build(lab, say, 'firmware/build.sh', []);
+  return { agent, firmware, images, tiny2 };
+};
+
+const rackOf = (options: UpOptions, place: Place, accel: 'kvm' | 'tcg'): RackSpec => {
+  const { firmware, bmc, images } = mixOf(options);
+  const { memoryMiB, diskMiB } = images.includes('debian') ? roomy : small;
+  const { name, hosts, subnets } = options;
+  return { name, hosts, firmware, bmc, subnets, folder: place.folder, accel, memoryMiB: options.memory ?? memoryMiB, diskMiB };
+};
+
+/** `lab up`: the exit code. Throws `conflict` where one of that name is up. */
+export const up = async ({ lab, terminal, interrupt }: Bench, options: UpOptions): Promise<number> => {
+  const began = lab.clock.now();
+  const cache = cacheOf(terminal.env);
+  const place = placeOf(cache, options.name);
+  if ((await readNote(lab, place)) !== undefined)
+    throw new RemudaError('conflict', `a laboratory is up already: npm run lab -- status shows it, npm run lab -- down ends it`);
+  const say = (text: string): void => (options.json ? undefined : terminal.error(`${text}\n`));
+  const mix = mixOf(options);
+  const { agent, firmware, images, tiny2 } = await buildAll(lab, say, mix.images);
+  const accel = (await probeKvm(lab, cache)) ? 'kvm' : 'tcg';
+  await clear(lab, place);
+  say(
+    `starting ${options.hosts} virtual servers (${accel === 'kvm' ? 'KVM' : 'QEMU TCG: no working KVM here'}) and the daemon in the network namespace remuda-${options.name}`,
+  );
+  const rack = rackOf(options, place, accel);
+  const crew = await startCrew(lab, { place, rack, agent, firmware });
+  try {
+    await giveBack(lab, terminal.env, cache);
+    await writeNote(lab, place, {
+      pid: process.pid,
+      startTime: lab.processes.startTimeOf(process.pid) ?? 0,
+      api: crew.api,
+      startedAt: began,
+    });
+    for (const [kind, folder] of images) await crew.admin.importImage(`${folder}/${kind}.raw`, kind, phoneHome[kind]);
+    const since = lab.clock.now();
+    say(`ready after ${((since - began) / 1000).toFixed(1)} s; provisioning image ${[...images.keys()].join(' and ')}\n`);
+    // The second image is for trying things; the first hosts need not wait for it.
+    const second = crew.admin.importImage(`${tiny2}/tiny.raw`, 'tiny-2', 'image');
+    const hosts = await provisionAll(lab, crew, {
+      images: mix.images,
+      withinMs: 15 * minute,
+      since,
+      interrupt,
+      show: options.json ? undefined : terminal,
+    });
+    await second;
+    const results = hosts.map(resultOf);
+    say(`\n${summary(results, (lab.clock.now() - began) / 1000)}`);
+    if (options.json) terminal.write(`${JSON.stringify({ hosts: results })}\n`);
+    const whole = results.length === options.hosts && results.every(({ state, hostname }) => state === 'provisioned' && hostname !== null);
+    if (!options.once && !interrupt.aborted) {
+      say(hints(place, crew));
+      await ended(interrupt);
+    }
+    if (interrupt.aborted) return interrupted;
+    return whole ? 0 : 1;
+  } catch (error) {
+    // Ctrl-C reaches the daemon and the servers as well: what was being asked of them fails, and that is no news.
+    if (interrupt.aborted) return interrupted;
+    throw error;
+  } finally {
+    say('\ncleaning up');
+    await crew.stop();
+    await clear(lab, place);
+    await giveBack(lab, terminal.env, cache);
+  }
+};
+
+/** Under sudo everything made belongs to root; the person who asked must be able to use and remove it, the API's socket above all. */
+const giveBack = async (lab: LabWorld, env: Terminal['env'], path: string): Promise<void> => {
+  const [user, group] = [env['SUDO_UID'], env['SUDO_GID']];
+  if (user === undefined || group === undefined || !/^\d+$/.test(user + group)) return;
+  await lab.processes.run('chown', ['-R', '--no-dereference', `${user}:${group}`, path], { timeoutMs: minute });
+};
