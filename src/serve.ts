@@ -31,9 +31,10 @@ const deskOf = (images: ImageStore): ImageDesk => ({
   list: () => images.list(),
   find: (nameOrDigest) => images.find(nameOrDigest),
   manifest: (digest) => images.manifest(digest),
-  import: (file, wish, onProgress) => images.import({ file }, { ...wish, onProgress }),
+  import: (source, wish, onProgress) => images.import(source, { ...wish, onProgress }),
   verify: (digest, onProgress) => images.verify(digest, onProgress),
   remove: (nameOrDigest) => images.remove(nameOrDigest),
+  collect: (options) => images.collect(options),
 });
 
 type Networks = StatusJson['networks'];

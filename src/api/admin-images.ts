@@ -2,22 +2,25 @@
 import { z } from 'zod';
 import type { Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
-import type { Progress } from '../image/import.ts';
+import type { Progress } from '../image/read.ts';
 import type { Manifest, PhoneHome } from '../image/manifest.ts';
-import type { ImageEntry } from '../image/store.ts';
+import { parseSignatureFile } from '../image/signature.ts';
+import type { SignatureFile } from '../image/signature.ts';
+import type { CollectOptions, CollectReport, ImageEntry, ImageSource } from '../image/store.ts';
 import type { VerifyReport } from '../image/verify.ts';
 import type { HttpReply, HttpRequest } from '../world/world.ts';
 import { toImageDetail, toImageJson, toVerifyJson } from './admin-json.ts';
 import { items, json, nothing, workReply } from './json.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute, Asked } from './route.ts';
-import { imageDetailJson, imageJson, importSchema, itemsOf, workLineJson } from './types.ts';
+import { collectJson, collectSchema, imageDetailJson, imageJson, importSchema, itemsOf, workLineJson } from './types.ts';
 
 export interface ImportWish {
   readonly name: string;
   readonly phoneHome?: PhoneHome;
   /** Refuse any other image. */
   readonly expectDigest?: string;
+  readonly signature?: SignatureFile;
   /** Ends when the client goes away: nobody waits for the import any more. */
   readonly signal: AbortSignal;
 }
@@ -27,23 +30,26 @@ export interface ImageDesk {
   /** By name or digest; `image-not-found`. */
   find(nameOrDigest: string): Promise<ImageEntry>;
   manifest(digest: string): Promise<Manifest>;
-  /** From a file of the daemon's machine. */
-  import(path: string, wish: ImportWish, onProgress: (progress: Progress) => void): Promise<ImageEntry>;
+  import(source: ImageSource, wish: ImportWish, onProgress: (progress: Progress) => void): Promise<ImageEntry>;
   verify(digest: string, onProgress: (progress: Progress) => void): Promise<VerifyReport>;
   remove(nameOrDigest: string): Promise<void>;
+  collect(options: CollectOptions): Promise<CollectReport>;
 }
 
 const imageOf = (request: HttpRequest): string => request.params['image'] ?? '';
 
 const importImage = (images: ImageDesk, { request, body }: Asked<z.output<typeof importSchema>, undefined>): Promise<HttpReply> => {
-  const { path, name, phoneHome, expectDigest } = body;
+  const { path, url, sha256, name, phoneHome, expectDigest, signature } = body;
+  const pinned = sha256 === undefined ? {} : { sha256 };
+  const source: ImageSource = url === undefined ? { file: path ?? '', ...pinned } : { url, ...pinned };
   const wish: ImportWish = {
     name,
     ...(phoneHome === undefined ? {} : { phoneHome }),
     ...(expectDigest === undefined ? {} : { expectDigest }),
+    ...(signature === undefined ? {} : { signature: parseSignatureFile(signature) }),
     signal: request.signal,
   };
-  return workReply(async (onProgress) => toImageJson(await images.import(path, wish, onProgress)));
+  return workReply(async (onProgress) => toImageJson(await images.import(source, wish, onProgress)));
 };
 
 /** The last name of an image that a claim wants stays: the claim's host may have to be installed again. */
@@ -58,6 +64,13 @@ const remove = async (images: ImageDesk, rack: Rack, wanted: string): Promise<Ht
     );
   await images.remove(wanted);
   return nothing;
+};
+
+/** Claims are looked at when no import runs any more, and what one of them wants stays. */
+const collect = async (images: ImageDesk, rack: Rack, dryRun: boolean): Promise<HttpReply> => {
+  const wanted = async (): Promise<ReadonlySet<string>> =>
+    new Set((await rack.hosts()).flatMap(({ host }) => (host.claim === null ? [] : [host.claim.intent.image])));
+  return json(200, { dryRun, ...(await images.collect({ wanted, dryRun })) });
 };
 
 const tag = 'images';
@@ -83,6 +96,17 @@ export const imageRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[
     body: importSchema,
     replies: { 200: workLines },
     handle: async (asked) => importImage(images, asked),
+  }),
+  adminRoute({
+    id: 'collectImages',
+    method: 'POST',
+    path: '/v1/images/collect',
+    role: 'operator',
+    summary: 'Take away images without a name that no claim wants, and files that no image needs',
+    tag,
+    body: collectSchema,
+    replies: { 200: collectJson },
+    handle: ({ body }) => collect(images, rack, body.dryRun),
   }),
   adminRoute({
     id: 'getImage',

@@ -174,6 +174,8 @@ export const toImageJson = (entry: ImageEntry): ImageJson => ({
   firmware: [...entry.firmware],
   phoneHome: entry.phoneHome,
   importedAt: entry.importedAt,
+  signedBy: [...entry.signedBy],
+  refused: entry.refused ?? null,
 });
 export const toImageDetail = (entry: ImageEntry, manifest: Manifest): ImageDetailJson => ({
   ...toImageJson(entry),

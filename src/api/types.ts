@@ -133,15 +133,23 @@ export type TimelineRowJson = z.infer<typeof timelineRowJson>;
 export const timelineJson = z.object({ items: z.array(timelineRowJson), next: z.number() });
 
 export const phoneHomeKinds = ['image', 'cloud-init', 'none'] as const;
-/** `path` is a file on the daemon's machine. */
-export const importSchema = z.strictObject({
-  path: z.string().max(4096).startsWith('/', 'an absolute path on the machine of the daemon'),
-  name: z.string().min(1).max(128),
-  /** Who tells that the OS is up; without it the image's own seed partition decides. */
-  phoneHome: z.enum(phoneHomeKinds).optional(),
-  /** Refuse any other image. */
-  expectDigest: z.string().max(128).optional(),
-});
+/** From a file on the daemon's machine (`path`), or from where the daemon fetches it (`url`). */
+export const importSchema = z
+  .strictObject({
+    path: z.string().max(4096).startsWith('/', 'an absolute path on the machine of the daemon').optional(),
+    /** `http:` or `https:`. */
+    url: z.string().max(4096).optional(),
+    /** SHA-256 of the file as it lies there, in hex. */
+    sha256: z.string().max(128).optional(),
+    /** The text of a signature (`remuda image sign`); without it `FILE.sig` beside a file counts. */
+    signature: z.string().max(65_536).optional(),
+    name: z.string().min(1).max(128),
+    /** Who tells that the OS is up; without it the image's own seed partition decides. */
+    phoneHome: z.enum(phoneHomeKinds).optional(),
+    /** Refuse any other image. */
+    expectDigest: z.string().max(128).optional(),
+  })
+  .refine(({ path, url }) => (path === undefined) !== (url === undefined), 'say one of path and url');
 export type ImportBody = z.input<typeof importSchema>;
 
 export const imageJson = z.object({
@@ -154,6 +162,10 @@ export const imageJson = z.object({
   firmware: z.array(z.enum(['bios', 'uefi'])),
   phoneHome: z.enum(phoneHomeKinds),
   importedAt: time,
+  /** The trusted keys that have signed it, by the names that the configuration gives them. */
+  signedBy: z.array(z.string()),
+  /** Why no host may be given it; null where one may. */
+  refused: z.object({ code: z.string(), reason: z.string() }).nullable(),
 });
 export type ImageJson = z.infer<typeof imageJson>;
 export const imageDetailJson = imageJson.extend({
@@ -173,10 +185,26 @@ export const verifyJson = z.object({
 });
 export type VerifyJson = z.infer<typeof verifyJson>;
 
+export const collectSchema = z.strictObject({
+  /** Say what would go, and take nothing away. */
+  dryRun: z.boolean().default(false),
+});
+export type CollectBody = z.input<typeof collectSchema>;
+export const collectJson = z.object({
+  dryRun: z.boolean(),
+  /** Images without a name that no claim wants. */
+  images: z.array(z.object({ digest: z.string(), sizeBytes: z.number() })),
+  /** Files that went: chunks, and what killed imports left. */
+  files: z.number(),
+  bytes: z.number(),
+});
+export type CollectJson = z.infer<typeof collectJson>;
+
 /** The body of every refusal (RFC 9457). */
 export const problemJson = z.object({ status: z.number(), code: z.string(), detail: z.string() });
 export type ProblemJson = z.infer<typeof problemJson>;
-export const progressJson = z.object({ doneBytes: z.number(), totalBytes: z.number().optional() });
+/** `step` is absent while the work itself is done. */
+export const progressJson = z.object({ step: z.literal('download').optional(), doneBytes: z.number(), totalBytes: z.number().optional() });
 export type ProgressJson = z.infer<typeof progressJson>;
 /** A line of an `application/x-ndjson` answer to long work: progress, then one result or one error. */
 export const workLineJson = z.union([
