@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up this machine: sh deploy/setup.sh [unit] [lab] [test] [go]. Without a word only the npm packages, Node 26 among them.
+# Sets up this machine: sh deploy/setup.sh [unit] [lab] [test] [build] [deploy] [go]. Without a word only the npm packages, Node 26 among them.
 # Quick and silent where nothing is missing. It needs any Node with npm 9 or newer, and root or sudo where system packages are missing.
 set -eu
 
@@ -84,10 +84,14 @@ fdisk           the OS image
 grub-common     the OS image
 grub-pc-bin     the OS image
 grub-efi-amd64-bin the OS image
+mmdebstrap      the Debian image
+squashfs-tools  the Debian image
+debian-archive-keyring the Debian image
 util-linux      namespaces and locks
 END
     test) cat <<'END' ;;
 isc-dhcp-client a foreign DHCP client
+openssh-client  to log into an installed system
 udhcpc          a foreign DHCP client
 tftp-hpa        a foreign TFTP client
 curl            a foreign HTTP client
@@ -99,6 +103,20 @@ freeipmi-tools  foreign IPMI clients
 openipmi        a foreign IPMI BMC
 isc-dhcp-relay  a foreign DHCP relay
 mount           small disks for tests
+END
+    build) cat <<'END' ;;
+busybox-static  the ramdisk
+kmod            the ramdisk
+cpio            the ramdisk
+zstd            the ramdisk
+END
+    deploy) cat <<'END' ;;
+mmdebstrap      the base of a container image
+buildah         container images
+docker-compose  the compose file
+vagrant         the Vagrantfile
+vagrant-libvirt the Vagrantfile
+systemd         the unit
 END
     fetch) cat <<'END' ;;
 curl            to fetch the Go tool chain
@@ -155,6 +173,8 @@ programs_of() {
     node) ;;
     unit) echo ip unshare mount ;;
     lab) echo qemu-system-x86_64 ip busybox depmod cpio zstd mcopy mkfs.vfat sfdisk grub-mkimage ;;
+    build) echo busybox depmod cpio zstd ;;
+    deploy) echo mmdebstrap buildah docker-compose vagrant systemd-analyze ;;
     test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay ;;
     fetch) echo curl unzip ;;
   esac
@@ -255,8 +275,8 @@ groups=
 for group; do
   case $group in
     go) set_up_go ;;
-    unit | lab | test) groups="$groups $group" ;;
-    *) die "there is no group '$group'; there are unit, lab, test and go" ;;
+    unit | lab | test | build | deploy) groups="$groups $group" ;;
+    *) die "there is no group '$group'; there are unit, lab, test, build, deploy and go" ;;
   esac
 done
 # shellcheck disable=SC2086 # one word per group

@@ -1,36 +1,46 @@
 #!/bin/bash
-# build.sh agent|ramdisk|tiny [--release NAME] [--refresh]
+# build.sh agent|ramdisk|tiny|debian [--release NAME] [--refresh]
 # Builds, or finds in the cache what was built from the same recipe with the
 # same packages. The last line on stdout is the directory with the result.
 #
 #   agent    agent
 #   ramdisk  vmlinuz, initrd.zst, ramdisk.json
 #   tiny     tiny.raw, tiny.json
+#   debian   debian.raw, debian.json; its release is Debian's: bookworm, trixie
 #
-# --refresh asks apt for the kernel's present version. REMUDA_KERNEL chooses the
-# kernel (cloud, generic), REMUDA_CACHE the cache.
+# --refresh asks apt for the present versions of the kernel and of the packages
+# in the debian image. REMUDA_KERNEL chooses the kernel (cloud, generic),
+# REMUDA_CACHE the cache.
 . "$(dirname "$0")/lib.sh"
+. "$images/debian/debs.sh"
 
-usage="usage: build.sh agent|ramdisk|tiny [--release NAME] [--refresh]"
+usage="usage: build.sh agent|ramdisk|tiny|debian [--release NAME] [--refresh]"
 kind=${1:-}
-release=1
+release=
 refresh=
 [ $# -gt 0 ] && shift
 while [ $# -gt 0 ]; do
   case $1 in
-    --release) release=${2:-}; shift 2 ;;
+    --release) [ -n "${2:-}" ] || die "$usage"; release=$2; shift 2 ;;
     --refresh) refresh=--refresh; shift ;;
     *) die "$usage" ;;
   esac
 done
 
+case $kind in
+  tiny) release=${release:-1} ;;
+  debian) release=${release:-bookworm} ;;
+  *) release=none ;; # the agent and its ramdisk have none
+esac
 [[ $release =~ ^[A-Za-z0-9._-]{1,64}$ ]] || die "a release name has 1 to 64 letters, digits, dots, dashes; not '$release'"
 
+disk_packages="busybox-static kmod cpio zstd mtools dosfstools fdisk grub-pc-bin grub-efi-amd64-bin grub-common"
 # What goes into each kind: recipe paths and, of this machine, Debian packages.
 case $kind in
   agent) recipe="agent"; packages="" ;;
   ramdisk) recipe="agent ramdisk initramfs"; packages="busybox-static kmod cpio zstd" ;;
-  tiny) recipe="tiny initramfs"; packages="busybox-static kmod cpio zstd mtools dosfstools fdisk grub-pc-bin grub-efi-amd64-bin grub-common" ;;
+  tiny) recipe="tiny initramfs disk.sh"; packages="$disk_packages" ;;
+  debian) recipe="debian initramfs disk.sh"; packages="$disk_packages mmdebstrap squashfs-tools" ;;
   *) die "$usage" ;;
 esac
 
@@ -50,7 +60,8 @@ key() {
     echo "epoch $SOURCE_DATE_EPOCH"
     case $kind in agent | ramdisk) go_version ;; esac
     echo "kernel $kernel"
-    [ "$kind" != tiny ] || echo "release $release"
+    [ "$release" = none ] || echo "release $release"
+    [ "$kind" != debian ] || cat "$(debs "$release")/list"
     [ -z "$packages" ] || dpkg-query -W -f '${Package} ${Version}\n' $packages
   } | sha256sum | cut -c1-24
 }
@@ -62,17 +73,19 @@ build() {
   trap 'rm -rf "$temp"' EXIT
   chmod 755 "$temp"
   say "building $kind ($key)"
-  if [ "$kind" = tiny ]; then
-    "$images/tiny/build.sh" "$temp/tiny.raw" --release "$release" >&2
-    printf '{ "release": "%s", "sha256": "%s", "sizeBytes": %s }\n' \
-      "$release" "$(digest "$temp/tiny.raw")" "$(bytes "$temp/tiny.raw")" >"$temp/tiny.json"
-  else
-    "$images/$kind/build.sh" "$temp" >&2
-  fi
+  case $kind in
+    tiny | debian)
+      "$images/$kind/build.sh" "$temp/$kind.raw" --release "$release" >&2
+      printf '{ "release": "%s", "sha256": "%s", "sizeBytes": %s }\n' \
+        "$release" "$(digest "$temp/$kind.raw")" "$(bytes "$temp/$kind.raw")" >"$temp/$kind.json"
+      ;;
+    *) "$images/$kind/build.sh" "$temp" >&2 ;;
+  esac
   mv "$temp" "$result"
 }
 
 [ -z "$refresh" ] || [ "$kind" = agent ] || kernel_package --refresh >/dev/null
+[ -z "$refresh" ] || [ "$kind" != debian ] || debs "$release" --refresh >/dev/null
 key=$(key)
 result=$cache/$kind/$key
 [ -d "$result" ] || locked "$kind" build

@@ -11,6 +11,7 @@ import type { FileSource } from './source.ts';
 /** What each recipe leaves in its result directory. */
 const recipes = {
   tiny: { raw: 'tiny.raw', about: 'tiny.json', phoneHome: 'image' },
+  debian: { raw: 'debian.raw', about: 'debian.json', phoneHome: 'cloud-init' },
 } as const satisfies Record<string, { raw: string; about: string; phoneHome: PhoneHome }>;
 export type RecipeName = keyof typeof recipes;
 export const isRecipe = (name: string): name is RecipeName => Object.hasOwn(recipes, name);
