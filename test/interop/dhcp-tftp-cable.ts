@@ -1,4 +1,4 @@
-/** A server and a client machine made of network namespaces and one cable, with our real DHCP and TFTP servers on the one side. */
+/** Small racks made of network namespaces and cables, with our real DHCP and TFTP servers on one of the machines. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,6 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { OtherServer } from '../../src/dhcp/others.ts';
+import type { SubnetConfig } from '../../src/dhcp/subnet.ts';
 import type { Observation } from '../../src/wire/words.ts';
 
 /** What the serving process tells, one JSON line each; see dhcp-tftp-serve.ts. */
@@ -22,6 +24,7 @@ export type Told =
       readonly dhcp: Readonly<Record<string, number>>;
       readonly tftp: Readonly<Record<string, number>>;
       readonly leases: number;
+      readonly others: readonly OtherServer[];
     };
 
 export interface ServeOptions {
@@ -30,17 +33,34 @@ export interface ServeOptions {
   readonly folder: string;
   /** MACs that are hosts of ours. */
   readonly known?: readonly string[];
+  /** Instead of 10.77.0.0/24 at rack0. */
+  readonly subnets?: readonly Omit<SubnetConfig, 'leaseSeconds'>[];
 }
+
+/** Which machines there are besides `server` and `client`, and what `ip` is told to join them: `@place` stands for a namespace. */
+export interface Wiring {
+  readonly places: readonly string[];
+  readonly commands: readonly string[];
+}
+const oneCable: Wiring = {
+  places: [],
+  commands: [
+    '-n @server link add rack0 type veth peer name nic0 netns @client',
+    '-n @server addr add 10.77.0.1/24 dev rack0',
+    '-n @server link set rack0 up',
+    '-n @client link set nic0 address 52:54:00:00:00:01 up',
+  ],
+};
 
 /** Longer than any step here takes on a busy machine, shorter than the test may. */
 const toldMs = 25_000;
 /** Ends what hangs before the test runs out of time, so that the cable is taken away. */
 const childMs = 50_000;
 
-/** One rack of two machines; `await using` takes it away with everything that runs in it. */
+/** One rack; `await using` takes it away with everything that runs in it. */
 export class Cable implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'remuda-cable-'));
-  readonly #names: { readonly server: string; readonly client: string };
+  readonly #names: ReadonlyMap<string, string>;
   readonly #children: ChildProcess[] = [];
   readonly #told: Told[] = [];
   /** What the clients wrote, for the message of a failure. */
@@ -48,29 +68,38 @@ export class Cable implements AsyncDisposable {
   readonly #waiting = new Set<() => void>();
   #serving: ChildProcess | undefined;
 
-  constructor(name: string) {
+  constructor(name: string, wiring: Wiring = oneCable) {
     assert.equal(process.getuid?.(), 0, 'network namespaces need root');
-    const [server, client] = [`${name}-s-${process.pid}`, `${name}-c-${process.pid}`];
-    this.#names = { server, client };
-    ip('netns', 'add', server);
-    ip('netns', 'add', client);
-    ip('-n', server, 'link', 'add', 'rack0', 'type', 'veth', 'peer', 'name', 'nic0', 'netns', client);
-    ip('-n', server, 'link', 'set', 'lo', 'up');
-    ip('-n', client, 'link', 'set', 'lo', 'up');
-    ip('-n', server, 'addr', 'add', '10.77.0.1/24', 'dev', 'rack0');
-    ip('-n', server, 'link', 'set', 'rack0', 'up');
-    ip('-n', client, 'link', 'set', 'nic0', 'address', '52:54:00:00:00:01', 'up');
+    this.#names = new Map(['server', 'client', ...wiring.places].map((place) => [place, `${name}-${place}-${process.pid}`]));
+    for (const namespace of this.#names.values()) {
+      ip('netns', 'add', namespace);
+      ip('-n', namespace, 'link', 'set', 'lo', 'up');
+    }
+    for (const command of wiring.commands)
+      ip(...command.split(' ').map((word) => (word.startsWith('@') ? this.#namespace(word.slice(1)) : word)));
+  }
+  #namespace(place: string): string {
+    const namespace = this.#names.get(place);
+    assert.ok(namespace, place);
+    return namespace;
   }
 
   /** Starts a program on the client's side; it ends with the cable. */
   inClient(program: string, ...args: readonly string[]): ChildProcess {
-    const child = this.#spawn(this.#names.client, [program, ...args]);
+    return this.at('client', program, ...args);
+  }
+  /** The same on any machine. */
+  at(place: string, program: string, ...args: readonly string[]): ChildProcess {
+    const child = this.#spawn(this.#namespace(place), [program, ...args]);
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => this.#heard.push(chunk.toString()));
     return child;
   }
   /** Runs a program on the client's side to its end, which must be a good one; returns what it wrote. */
-  async run(program: string, ...args: readonly string[]): Promise<string> {
-    const child = this.inClient(program, ...args);
+  run(program: string, ...args: readonly string[]): Promise<string> {
+    return this.runAt('client', program, ...args);
+  }
+  async runAt(place: string, program: string, ...args: readonly string[]): Promise<string> {
+    const child = this.at(place, program, ...args);
     const output: string[] = [];
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => output.push(chunk.toString()));
     const [code] = (await once(child, 'close')) as [number | null];
@@ -79,14 +108,14 @@ export class Cable implements AsyncDisposable {
   }
   /** For clients of TFTP, which have an address already. */
   giveClientAddress(address: string): void {
-    ip('-n', this.#names.client, 'addr', 'add', `${address}/24`, 'dev', 'nic0');
+    ip('-n', this.#namespace('client'), 'addr', 'add', `${address}/24`, 'dev', 'nic0');
   }
   clientAddresses(): string {
-    return ip('-n', this.#names.client, '-4', '-o', 'addr', 'show', 'dev', 'nic0');
+    return ip('-n', this.#namespace('client'), '-4', '-o', 'addr', 'show', 'dev', 'nic0');
   }
 
   async serve(options: ServeOptions): Promise<void> {
-    const child = this.#spawn(this.#names.server, [
+    const child = this.#spawn(this.#namespace('server'), [
       process.execPath,
       join(import.meta.dirname, 'dhcp-tftp-serve.ts'),
       JSON.stringify(options),
@@ -148,7 +177,7 @@ export class Cable implements AsyncDisposable {
       // oxlint-disable-next-line no-await-in-loop -- a namespace goes only when its processes are gone
       await once(child, 'exit');
     }
-    for (const name of Object.values(this.#names)) ip('netns', 'del', name);
+    for (const name of this.#names.values()) ip('netns', 'del', name);
     rmSync(this.folder, { recursive: true, force: true });
   }
 

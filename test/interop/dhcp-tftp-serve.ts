@@ -1,4 +1,4 @@
-/** Our real DHCP and TFTP servers in one process, on interface rack0 with 10.77.0.1: what they save and see goes out as JSON lines. */
+/** Our real DHCP and TFTP servers in one process, on interface rack0 with 10.77.0.1 unless told otherwise: what they save and see goes out as JSON lines. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDhcp } from '../../src/dhcp/server.ts';
@@ -28,7 +28,7 @@ const subnet: SubnetConfig = {
 };
 const dhcp = await startDhcp(
   world,
-  [subnet],
+  options.subnets?.map((one) => ({ ...one, leaseSeconds: options.leaseSeconds })) ?? [subnet],
   {
     known: (mac) => (options.known?.includes(mac) === true ? { hostName: 'one' } : undefined),
     bootFor: (client) => (client.stage === 'firmware' ? { kind: 'chainload', file: 'snponly.efi' } : { kind: 'local-disk' }),
@@ -47,5 +47,7 @@ const tftp = await startTftp(
   limits,
 );
 
-process.on('SIGUSR2', () => tell({ kind: 'counters', dhcp: dhcp.counters, tftp: tftp.counters, leases: dhcp.leases().length }));
+process.on('SIGUSR2', () =>
+  tell({ kind: 'counters', dhcp: dhcp.counters, tftp: tftp.counters, leases: dhcp.leases().length, others: dhcp.otherServers() }),
+);
 tell({ kind: 'ready' });
