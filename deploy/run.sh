@@ -52,7 +52,7 @@ case $command in
     check
     ;;
   test)
-    set_up unit lab test go
+    set_up unit lab test build deploy go
     check
     tests all "$@"
     ;;
@@ -63,6 +63,10 @@ case $command in
   test:interop)
     set_up unit test
     tests interop "$@"
+    ;;
+  test:deploy)
+    set_up unit build deploy go
+    tests deploy "$@"
     ;;
   test:lab)
     set_up unit lab go
