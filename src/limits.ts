@@ -40,9 +40,11 @@ export const limits = {
   // A password that was refused is not tried again for so long, doubled each time: BMCs lock an account after three to five attempts.
   bmcLoginPauseMs: 5 * 60_000,
   bmcLoginPauseMostMs: 60 * 60_000,
-  ipmiResendFirstMs: 500,
-  ipmiResendMostMs: 2_000,
-  ipmiBusyTries: 4,
+  ipmiResendFirstMs: 1_000,
+  ipmiResendMostMs: 4_000,
+  // A BMC ends a silent session after 60 s by itself, and has few of them.
+  ipmiIdleMs: 30_000,
+  ipmiFruBytes: 4_096,
   // boot
   bootTicketMs: 30 * 60_000,
   agentPollMs: 10_000,
@@ -64,8 +66,11 @@ export const limits = {
   retiredMacsMax: 32,
   // claims
   claimWaitSecondsMax: 600,
+  claimLookMs: 250,
+  claimTries: 64,
   provisionTimeoutSecondsMax: 7 * 24 * 3600,
   enrolmentHostsMax: 2_000,
+  enrolmentBytes: 8 * 1024 * 1024,
   // loops
   resyncMs: 60_000,
   reconcileMs: 90_000,

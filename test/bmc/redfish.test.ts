@@ -7,12 +7,34 @@ import type { Code } from '../../src/errors.ts';
 import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
 import type { HttpCall, HttpReply, Route } from '../../src/world/world.ts';
 import { bmcCompliance } from '../compliance/bmc.ts';
+import type { SharedQuirks } from '../compliance/bmc.ts';
 import { bench, bmcUser } from './bench.ts';
 
+/** The names that all protocols share, for those of this one. */
+const shared = (live: BmcQuirks): SharedQuirks => {
+  const target = live as BmcQuirks & SharedQuirks;
+  Object.defineProperties(target, {
+    unavailable: {
+      get: () => live.unavailable503 > 0,
+      set: (on: boolean) => {
+        live.unavailable503 = on ? 30 : 0;
+      },
+    },
+    halfAnswers: {
+      get: () => live.halfJson,
+      set: (on: boolean) => {
+        live.halfJson = on;
+      },
+    },
+  });
+  return target;
+};
 bmcCompliance('redfish', async (quirks = {}) => {
-  const { driver, machine, quirks: live, bmc, openSessions, log } = await bench({ quirks });
+  const { driver, machine, quirks: live, bmc, openSessions, log } = await bench();
   const logged = (): string => JSON.stringify(log);
-  return { driver, machine, quirks: live, commands: bmc.commands, openSessions, logged, password: bmcUser.password };
+  const tells = { macs: true, modes: true };
+  const its = Object.assign(shared(live), quirks);
+  return { driver, machine, tells, quirks: its, commands: bmc.commands, openSessions, logged, password: bmcUser.password };
 });
 
 const fails = async (promise: Promise<unknown>, code: Code): Promise<RemudaError> => {
@@ -115,6 +137,10 @@ describe('sessions', () => {
     await fails(drivers[8]?.readPower() ?? Promise.resolve(), 'bmc-unreachable');
     await drivers[0]?.close();
     assert.equal(await drivers[8]?.readPower(), 'off');
+  });
+  test('a BMC that is busy says for how long', async () => {
+    const { driver } = await bench({ quirks: { unavailable503: 30 } });
+    assert.equal((await fails(driver.setPower('on'), 'bmc-unreachable')).values['retryAfterSeconds'], 30);
   });
   test('ExtendedInfo as one object is read all the same', async () => {
     const { driver } = await bench({ quirks: { extendedInfoObject: true, unavailable503: 9 } });

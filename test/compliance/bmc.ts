@@ -5,12 +5,27 @@ import type { BmcDriver } from '../../src/bmc/driver.ts';
 import type { Code } from '../../src/errors.ts';
 import { RemudaError } from '../../src/errors.ts';
 import type { Machine } from '../../src/lab/model/machine.ts';
-import type { BmcQuirks } from '../../src/lab/model/quirks.ts';
+import type { HostQuirks } from '../../src/lab/model/quirks.ts';
+
+/** The faults that every protocol can have, under one name each. */
+export interface SharedQuirks extends HostQuirks {
+  silent: boolean;
+  slowMs: number;
+  /** Cannot just now, and says so. */
+  unavailable: boolean;
+  /** Answers end half way. */
+  halfAnswers: boolean;
+  sessionsFull: boolean;
+  wrongPassword: boolean;
+  forgetsSessions: boolean;
+}
 
 export interface BmcUnderTest {
+  /** IPMI tells neither network cards nor boot modes. */
+  readonly tells: { readonly macs: boolean; readonly modes: boolean };
   readonly driver: BmcDriver;
   readonly machine: Machine & { readonly boots: readonly ('network' | 'disk' | undefined)[]; readonly presses: number };
-  readonly quirks: BmcQuirks;
+  readonly quirks: SharedQuirks;
   /** Commands the BMC took, in its own words. */
   readonly commands: readonly { readonly what: string }[];
   readonly openSessions: () => Promise<number>;
@@ -18,7 +33,7 @@ export interface BmcUnderTest {
   readonly logged: () => string;
   readonly password: string;
 }
-type Make = (quirks?: Partial<BmcQuirks>) => Promise<BmcUnderTest>;
+type Make = (quirks?: Partial<SharedQuirks>) => Promise<BmcUnderTest>;
 
 /** Asserts the code, and that the error carries no password. */
 const fails = async (promise: Promise<unknown>, code: Code, password: string): Promise<RemudaError> => {
@@ -43,9 +58,10 @@ export const bmcCompliance = (name: string, make: Make): void => {
 
 const verbs = (make: Make): void => {
   test('identify tells the host by uuid, serial and macs', async () => {
-    const { driver, machine } = await make();
+    const { driver, machine, tells } = await make();
     const { uuid, serial, macs, power } = await driver.identify();
-    assert.deepEqual({ uuid, serial, macs, power }, { uuid: machine.uuid, serial: machine.serial, macs: machine.macs, power: 'off' });
+    const expected = { uuid: machine.uuid, serial: machine.serial, macs: tells.macs ? machine.macs : [], power: 'off' };
+    assert.deepEqual({ uuid, serial, macs, power }, expected);
   });
   test('on and off settle, each by one command', async () => {
     const { driver, machine, commands } = await make();
@@ -125,9 +141,9 @@ const order = (make: Make): void => {
     assert.equal(await openSessions(), 1);
   });
   test('a failed call does not hold up the next', async () => {
-    const { driver, quirks, password } = await make({ unavailable503: 30 });
+    const { driver, quirks, password } = await make({ unavailable: true });
     await fails(driver.readPower(), 'bmc-unreachable', password);
-    quirks.unavailable503 = 0;
+    quirks.unavailable = false;
     assert.equal(await driver.readPower(), 'off');
   });
   test('what is aborted while it waits sends nothing', async () => {
@@ -173,10 +189,10 @@ const order = (make: Make): void => {
 };
 
 const faults = (make: Make): void => {
-  const unreachable: readonly (readonly [string, Partial<BmcQuirks>])[] = [
+  const unreachable: readonly (readonly [string, Partial<SharedQuirks>])[] = [
     ['a silent BMC', { silent: true }],
     ['a BMC slower than the limit', { slowMs: 60_000 }],
-    ['a BMC whose answers end half way', { halfJson: true }],
+    ['a BMC whose answers end half way', { halfAnswers: true }],
     ['a BMC with all session slots taken', { sessionsFull: true }],
   ];
   for (const [what, quirks] of unreachable)
@@ -184,14 +200,15 @@ const faults = (make: Make): void => {
       const { driver, password } = await make(quirks);
       await fails(driver.readPower(), 'bmc-unreachable', password);
     });
-  test('a BMC that is busy is unreachable, and says for how long', async () => {
-    const { driver, password } = await make({ unavailable503: 30 });
-    assert.equal((await fails(driver.setPower('on'), 'bmc-unreachable', password)).values['retryAfterSeconds'], 30);
+  test('a BMC that is busy is unreachable', async () => {
+    const { driver, password } = await make({ unavailable: true });
+    await fails(driver.setPower('on'), 'bmc-unreachable', password);
   });
   test('a changed password is refused, and named neither in error nor log', async () => {
     const { driver, quirks, password, logged } = await make();
     await driver.readPower();
     quirks.wrongPassword = true;
+    await driver.close();
     const error = await fails(driver.readPower(), 'bmc-refused', password);
     assert.match(error.message, /password/);
     assert.ok(!logged().includes(password));
@@ -212,7 +229,7 @@ const faults = (make: Make): void => {
     const { driver } = await make({ ignoresPower: true });
     const outcome = await driver.setPower('on');
     assert.deepEqual([outcome.observed, outcome.settled], ['off', false]);
-    assert.match(outcome.note ?? '', /shows Off/);
+    assert.match(outcome.note ?? '', /shows off/i);
   });
   test('power that shows late: not settled at first, and settled when asked again, without a second command', async () => {
     const { driver, commands } = await make({ powerLag: 1 });
@@ -224,17 +241,22 @@ const faults = (make: Make): void => {
     const { driver } = await make({ acceptsAndForgetsBootOverride: true });
     const outcome = await driver.bootOnceFromNetwork(undefined);
     assert.deepEqual([outcome.observed, outcome.settled], ['unknown', false]);
-    assert.match(outcome.note ?? '', /None/);
+    assert.match(outcome.note ?? '', /none/i);
   });
   test('a boot change refused while the host is on: refused in its own words', async () => {
     const { driver, password } = await make({ refusesBootChangeWhileOn: true });
     await driver.setPower('on');
-    assert.match((await fails(driver.bootOnceFromNetwork(undefined), 'bmc-refused', password)).message, /while the host is on/);
+    assert.match(
+      (await fails(driver.bootOnceFromNetwork(undefined), 'bmc-refused', password)).message,
+      /while the host is on|present state/,
+    );
     await driver.setPower('off');
     assert.equal((await driver.bootOnceFromNetwork(undefined)).settled, true);
   });
-  test('a mode the host does not have is refused', async () => {
-    const { driver, machine, password } = await make();
-    await fails(driver.bootOnceFromNetwork(machine.firmware === 'uefi' ? 'bios' : 'uefi'), 'bmc-refused', password);
+  test('a mode the host does not have is refused, where the BMC knows', async () => {
+    const { driver, machine, password, tells } = await make();
+    const asked = driver.bootOnceFromNetwork(machine.firmware === 'uefi' ? 'bios' : 'uefi');
+    if (tells.modes) await fails(asked, 'bmc-refused', password);
+    else assert.equal((await asked).settled, true);
   });
 };

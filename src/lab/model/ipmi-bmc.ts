@@ -155,8 +155,9 @@ class VirtualBmc {
     this.sessions.wasUsed(session.id);
     const reply = this.#encoded(request, this.#runInside(session, request));
     const packets = [...(this.#quirks.garbage ? [this.#sealed(session, reply.subarray(0, 3))] : []), this.#sealed(session, reply)];
-    const isClosed = request.netFn === NetFn.app && request.command === closeSession.command;
-    if (this.#quirks.forgetsSessions && !isClosed) this.sessions.close(session.id);
+    // Between two calls, that is: a session that dies before it was used would be no session.
+    const isItsOwn = request.netFn === NetFn.app && [closeSession.command, setSessionPrivilege.command].includes(request.command);
+    if (this.#quirks.forgetsSessions && !isItsOwn) this.sessions.close(session.id);
     if (this.#quirks.losesReplies > 0) {
       this.#quirks.losesReplies -= 1;
       return [];
