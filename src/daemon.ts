@@ -2,7 +2,7 @@
 import { agentRoutes, bootRoutes } from './api/boot-routes.ts';
 import type { BootDeps, BootFile } from './api/boot-routes.ts';
 import type { BmcDriver } from './bmc/driver.ts';
-import { redfishDriver } from './bmc/redfish/driver.ts';
+import { driverFor } from './bmc/driver-for.ts';
 import { bootFileNames, decideBoot, mayFetch } from './boot/decide.ts';
 import { acceptsMac, limitsOf } from './config.ts';
 import type { Config } from './config.ts';
@@ -100,7 +100,7 @@ const driverBook = (world: World, limits: Limits, meter: Meter): { of: (bmc: Hos
   return {
     of: (bmc) => {
       const key = JSON.stringify(bmc);
-      const driver = drivers.get(key) ?? meteredDriver(redfishDriver(world, bmc, limits), meter);
+      const driver = drivers.get(key) ?? meteredDriver(driverFor(world, bmc, limits), meter);
       drivers.set(key, driver);
       return driver;
     },
