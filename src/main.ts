@@ -62,6 +62,14 @@ const local: LocalCommands = {
     if (brought === undefined) throw new RemudaError('internal', `the build of ${recipe} brought nothing into the store`);
     return brought;
   },
+  signImage: async (wish) => {
+    const { signFile } = await import('./image/sign.ts');
+    return signFile(world, { ...wish, signal: ending.signal });
+  },
+  generateKey: async ({ file }) => {
+    const { generateKey } = await import('./image/sign.ts');
+    return generateKey(world, file);
+  },
   config: {
     check: async (path) => (await import('./config-check.ts')).checkConfig(world, path),
     example: (minimal) => (minimal ? minimalExample : fullExample),

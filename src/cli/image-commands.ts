@@ -2,15 +2,16 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { imageDetailJson, imageJson, phoneHomeKinds, verifyJson } from '../api/types.ts';
+import { collectJson, imageDetailJson, imageJson, phoneHomeKinds, verifyJson } from '../api/types.ts';
 import type { ImageJson, ImportBody, ProgressJson } from '../api/types.ts';
 import type { Answer } from './client.ts';
 import { confirm, withConfirmation } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
 import { exits } from './failure.ts';
-import { renderImage, renderImages, renderVerify } from './image-view.ts';
+import { signingCommands } from './image-signing.ts';
+import { renderCollected, renderImage, renderImages, renderVerify } from './image-view.ts';
 import { plainText, sizeText } from './human.ts';
-import { absolute } from './input.ts';
+import { absolute, readText } from './input.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { does, leaf, segment } from './session.ts';
 import type { Context, Session } from './session.ts';
@@ -21,11 +22,17 @@ const shownBy =
   ({ doneBytes, totalBytes }: ProgressJson): void =>
     bar.show({ label, done: doneBytes, total: totalBytes, unit: 'bytes' });
 
-/** Brings a file of the daemon's machine into its store, with a bar. */
+/** Brings a file of the daemon's machine, or what it fetches, into its store, with a bar. */
 const bring = async (context: Context, body: ImportBody): Promise<Answer<ImageJson>> => {
   using bar = new ProgressBar(context.terminal);
-  return await context.client.work('/v1/images', { body, schema: imageJson, onProgress: shownBy(bar, `importing ${body.name}`) });
+  const onProgress = (progress: ProgressJson): void =>
+    shownBy(bar, `${progress.step === 'download' ? 'downloading' : 'importing'} ${body.name}`)(progress);
+  return await context.client.work('/v1/images', { body, schema: imageJson, onProgress });
 };
+/** A URL as it stands, a path from where the person is. */
+const sourceOf = (source: string, cwd: string): Pick<ImportBody, 'path' | 'url'> =>
+  /^[a-z][a-z0-9+.-]*:\/\//i.test(source) ? { url: source } : { path: absolute(source, cwd) };
+const signatureBytesMax = 64 * 1024;
 const renderBrought = (image: ImageJson): string =>
   `${plainText(image.name)} is ${image.digest}, ${sizeText(image.sizeBytes)} (${sizeText(image.storedBytes)} stored)\n`;
 const verifyImage = async (context: Context, name: string | undefined): Promise<boolean> => {
@@ -36,6 +43,38 @@ const verifyImage = async (context: Context, name: string | undefined): Promise<
   })();
   context.show(answer, renderVerify);
   return answer.value.ok;
+};
+
+interface ImportOptions {
+  readonly name: string;
+  readonly phoneHome?: ImportBody['phoneHome'];
+  readonly digest?: string;
+  readonly sha256?: string;
+  readonly signature?: string;
+}
+const importCommand = (session: Session, image: Command): void => {
+  const command = leaf(
+    image,
+    'import <file-or-url>',
+    'bring a disk image (raw, QCOW2, or raw packed by zstd, gzip or xz) into the daemon\u2019s store; the daemon reads or fetches it',
+  )
+    .requiredOption('--name <name>', 'what to call it')
+    .addOption(new Option('--phone-home <who>', 'who tells that the system is up').choices(phoneHomeKinds))
+    .option('--sha256 <hex>', 'refuse the file, before it is read, unless it has this SHA-256; needed for http:')
+    .option('--digest <sha256>', 'refuse any other image: the SHA-256 of its raw bytes')
+    .option('--signature <file>', 'its signature, from this machine; else FILE.sig beside the file');
+  does<ImportOptions>(session, command, async (context, [source = ''], options) => {
+    const { name, phoneHome, digest, sha256, signature } = options;
+    const answer = await bring(context, {
+      ...sourceOf(source, context.terminal.cwd),
+      name,
+      ...(phoneHome === undefined ? {} : { phoneHome }),
+      ...(digest === undefined ? {} : { expectDigest: digest }),
+      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(signature === undefined ? {} : { signature: await readText(context, signature, signatureBytesMax) }),
+    });
+    context.show(answer, renderBrought);
+  });
 };
 
 export const imageCommands = (session: Session, program: Command): void => {
@@ -53,23 +92,15 @@ export const imageCommands = (session: Session, program: Command): void => {
     context.show({ raw: value, value }, renderBrought);
   });
 
-  const fromFile = leaf(
-    image,
-    'import <file>',
-    'bring a raw disk image (perhaps compressed) into the daemon\u2019s store; the daemon reads the file',
-  )
-    .requiredOption('--name <name>', 'what to call it')
-    .addOption(new Option('--phone-home <who>', 'who tells that the system is up').choices(phoneHomeKinds))
-    .option('--digest <sha256>', 'refuse any other image');
-  does<{ name: string; phoneHome?: ImportBody['phoneHome']; digest?: string }>(session, fromFile, async (context, [file = ''], options) => {
-    const answer = await bring(context, {
-      path: absolute(file, context.terminal.cwd),
-      name: options.name,
-      ...(options.phoneHome === undefined ? {} : { phoneHome: options.phoneHome }),
-      ...(options.digest === undefined ? {} : { expectDigest: options.digest }),
-    });
-    context.show(answer, renderBrought);
-  });
+  importCommand(session, image);
+  signingCommands(session, image);
+  const gc = leaf(image, 'gc', 'take away images without a name that no claim wants, and files that no image needs').option(
+    '--dry-run',
+    'say what would go, and take nothing away',
+  );
+  does<{ dryRun?: boolean }>(session, gc, async (context, _args, { dryRun = false }) =>
+    context.show(await context.client.post('/v1/images/collect', { dryRun }, collectJson), renderCollected),
+  );
   does(session, leaf(image, 'list', 'all images').alias('ls'), async (context) =>
     context.show(await context.client.list('/v1/images', imageJson), ({ items }, look) => renderImages(items, look)),
   );

@@ -1,5 +1,5 @@
 /** Images on the screen: the list, one image, and what a verification found. */
-import type { ImageDetailJson, ImageJson, VerifyJson } from '../api/types.ts';
+import type { CollectJson, ImageDetailJson, ImageJson, VerifyJson } from '../api/types.ts';
 import type { Look } from './host-view.ts';
 import { ageText, plainText, plural, sizeText } from './human.ts';
 import { renderDetails, renderTable } from './table.ts';
@@ -11,7 +11,7 @@ export const renderImages = (images: readonly ImageJson[], { style, now }: Look)
   images.length === 0
     ? 'No images yet. Bring one in by: remuda image import FILE --name NAME\n'
     : renderTable(
-        ['name', 'digest', 'size', 'stored', 'firmware', 'seed', 'phone home', 'imported'],
+        ['name', 'digest', 'size', 'stored', 'firmware', 'seed', 'phone home', 'signed by', 'imported'],
         images.map((image): Cell[] => [
           image.name,
           image.digest.slice(0, 19),
@@ -20,6 +20,7 @@ export const renderImages = (images: readonly ImageJson[], { style, now }: Look)
           firmwareText(image),
           image.seed === null ? 'no' : 'yes',
           image.phoneHome,
+          image.refused === null ? image.signedBy.join(', ') || '-' : `refused: ${image.refused.code}`,
           ageText(image.importedAt, now),
         ]),
         style,
@@ -35,10 +36,16 @@ export const renderImage = (image: ImageDetailJson, { style, now }: Look): strin
       ['boots by', `${firmwareText(image)}, ${image.arch}`],
       ['seed', image.seed === null ? 'no partition for user data' : `${sizeText(image.seed.sizeBytes)} at byte ${image.seed.offsetBytes}`],
       ['phone home', image.phoneHome],
+      ['signed by', image.signedBy.join(', ') || 'no key that is trusted here'],
+      ...(image.refused === null ? [] : [['refused', plainText(image.refused.reason)] as const]),
       ['imported', ageText(image.importedAt, now)],
     ],
     style,
   )}`;
+
+export const renderCollected = ({ dryRun, images, files, bytes }: CollectJson): string =>
+  `${images.map(({ digest, sizeBytes }) => `${dryRun ? 'would remove' : 'removed'} image ${digest}, ${sizeText(sizeBytes)}\n`).join('')}` +
+  `${plural(images.length, 'image')} and ${plural(files, 'file')}, ${sizeText(bytes)}, ${dryRun ? 'would go' : 'are gone'}\n`;
 
 export const renderVerify = (report: VerifyJson, { style }: Look): string => {
   if (report.ok) return `${style('good', 'sound')}: ${plural(report.chunks, 'chunk')}, ${sizeText(report.sizeBytes)}, ${report.digest}\n`;

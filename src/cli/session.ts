@@ -1,7 +1,7 @@
 /** One run of the command line: what every command has at hand, and how commands hang in the tree. */
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import type { ImageJson, ImportBody } from '../api/types.ts';
+import type { ImageJson, ImportBody, ProgressJson } from '../api/types.ts';
 import type { Clock, Files, Http } from '../world/world.ts';
 import type { Terminal } from '../world/terminal.ts';
 import { DaemonClient } from './client.ts';
@@ -33,6 +33,26 @@ export interface BuildWish {
   /** Brings the built file into the daemon's store. */
   readonly bring: (body: ImportBody) => Promise<ImageJson>;
 }
+/** What `image sign` asks for; paths are absolute. */
+export interface SignWish {
+  readonly file: string;
+  readonly keyFile: string;
+  readonly output?: string;
+  readonly chunkBytes?: number;
+  readonly onProgress: (progress: ProgressJson) => void;
+}
+export interface Signed {
+  readonly digest: string;
+  readonly keyId: string;
+  /** Where the signature lies. */
+  readonly output: string;
+}
+export interface GeneratedKey {
+  readonly keyId: string;
+  readonly publicKey: string;
+  readonly privateFile: string;
+  readonly publicFile: string;
+}
 /** Commands that are more than a client of the API; main.ts hands them in. */
 export interface LocalCommands {
   /** Runs the daemon until it is told to end; the exit code. */
@@ -41,6 +61,9 @@ export interface LocalCommands {
   lab(args: readonly string[]): Promise<number>;
   /** Builds a recipe, and has what it leaves brought into the store. */
   buildImage(wish: BuildWish): Promise<ImageJson>;
+  signImage(wish: SignWish): Promise<Signed>;
+  /** A pair at `file` and `FILE.pub`. */
+  generateKey(wish: { readonly file: string }): Promise<GeneratedKey>;
   readonly config: {
     /** Everything that is wrong with the file (an absolute path), and what this machine lacks of what it names. */
     check(path: string): Promise<{

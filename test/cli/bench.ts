@@ -73,6 +73,15 @@ export class FakeLocal implements LocalCommands {
     this.asked.push(['lab', ...args]);
     return 7;
   };
+  readonly signImage: LocalCommands['signImage'] = async (wish) => {
+    this.asked.push(['sign', wish.file, wish.keyFile]);
+    wish.onProgress({ doneBytes: 1, totalBytes: 2 });
+    return { digest: `sha256:${'d'.repeat(64)}`, keyId: 'e'.repeat(64), output: wish.output ?? `${wish.file}.sig` };
+  };
+  readonly generateKey: LocalCommands['generateKey'] = async ({ file }) => {
+    this.asked.push(['key', file]);
+    return { keyId: 'e'.repeat(64), publicKey: 'MCowBQ', privateFile: file, publicFile: `${file}.pub` };
+  };
   readonly buildImage = async (wish: BuildWish): ReturnType<LocalCommands['buildImage']> => {
     this.asked.push(['build', wish.recipe, wish.release]);
     wish.onLine('compiling');
