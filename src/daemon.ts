@@ -265,7 +265,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   const made = await world.http.selfSigned('remuda');
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own row
   const identity = JSON.parse(await store.setting('identity', () => JSON.stringify(made))) as Identity;
-  const images = openImageStore(world, `${config.data}/images`, limits, policyOf(config));
+  const images = openImageStore(world, `${config.data}/images`, limits, () => policyOf(config));
   // What an import left behind that was killed half-way.
   await images.collect();
 

@@ -41,6 +41,7 @@ export interface ImagePolicy {
   readonly trust: Trust;
   readonly sources: SourcePolicy;
 }
+/** Where nobody has said anything: all images are run, and public servers are asked for files with a known hash. */
 export const openPolicy: ImagePolicy = { trust: trustAll, sources: closedSources };
 
 /** What a host's agent judges for itself. */
@@ -87,9 +88,13 @@ export interface ImageStore {
 
 export type StoreLimits = ImageLimits & DownloadLimits;
 export type StoreWorld = ShelfWorld & DownloadWorld;
-/** The store in this folder, which is made when the first image comes. One process at a time may write to it. */
-export const openImageStore = (world: StoreWorld, folder: string, limits: StoreLimits, policy: ImagePolicy = openPolicy): ImageStore =>
-  new FolderStore(world, folder, limits, policy);
+/** The store in this folder, which is made when the first image comes. One process at a time may write to it. The policy is asked anew each time. */
+export const openImageStore = (
+  world: StoreWorld,
+  folder: string,
+  limits: StoreLimits,
+  policy: () => ImagePolicy = () => openPolicy,
+): ImageStore => new FolderStore(world, folder, limits, policy);
 
 /** As long as an abbreviated digest must be. */
 const prefixDigits = 12;
@@ -100,12 +105,12 @@ class FolderStore implements ImageStore {
   readonly #world: StoreWorld;
   readonly #shelf: Shelf;
   readonly #limits: StoreLimits;
-  readonly #policy: ImagePolicy;
+  readonly #policy: () => ImagePolicy;
   /** When an image was last looked up, by digest. */
   readonly #used = new Map<string, number>();
   #lastTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(world: StoreWorld, folder: string, limits: StoreLimits, policy: ImagePolicy) {
+  constructor(world: StoreWorld, folder: string, limits: StoreLimits, policy: () => ImagePolicy) {
     this.#world = world;
     this.#shelf = new Shelf(world, folder);
     this.#limits = limits;
@@ -140,7 +145,7 @@ class FolderStore implements ImageStore {
   }
 
   async proof(digest: string): Promise<Proof> {
-    const { trust } = this.#policy;
+    const { trust } = this.#policy();
     const signatures = await this.#shelf.signatures(digest);
     return { signatures, trust, verdict: judgeSignatures(await this.#shelf.manifest(digest), signatures, trust) };
   }
@@ -170,7 +175,7 @@ class FolderStore implements ImageStore {
     const pinned = expectDigest !== undefined || source.sha256 !== undefined;
     const spool = await this.#shelf.openSpool();
     try {
-      const { sources, trust } = this.#policy;
+      const { sources, trust } = this.#policy();
       const signed = trust.required || (signature !== undefined && trust.keys.length > 0);
       const job = { source, folder: spool.folder, policy: sources, limits: this.#limits, pinned, signed, signal, onProgress };
       const bytes = await download(this.#world, job);
@@ -181,7 +186,7 @@ class FolderStore implements ImageStore {
   }
 
   async #take(bytes: ByteSource, options: ImportOptions): Promise<ImageEntry> {
-    const rules = { limits: this.#limits, trust: this.#policy.trust };
+    const rules = { limits: this.#limits, trust: this.#policy().trust };
     const { digest, sizeBytes } = await importImage(this.#shelf, bytes, options, rules);
     this.#world.log.info('imported an image', { name: options.name, from: bytes.name, digest, sizeBytes });
     return this.find(options.name);
@@ -288,7 +293,7 @@ class FolderStore implements ImageStore {
 
   async #entry(digest: string, name: string | undefined, since: number | undefined): Promise<ImageEntry> {
     const manifest = await this.#shelf.manifest(digest);
-    const { signedBy, ...verdict } = judgeSignatures(manifest, await this.#shelf.signatures(digest), this.#policy.trust);
+    const { signedBy, ...verdict } = judgeSignatures(manifest, await this.#shelf.signatures(digest), this.#policy().trust);
     const { sizeBytes, seed, firmware, phoneHome } = manifest;
     return {
       name: name ?? hexOf(digest).slice(0, prefixDigits),

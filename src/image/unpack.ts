@@ -6,7 +6,7 @@ import xzDecompress from 'xz-decompress';
 import { RemudaError, reasonOf } from '../errors.ts';
 import { pieceBytes, piecesOf } from './bytes.ts';
 import type { ByteSource } from './bytes.ts';
-import { xzUnpackedBytes } from './xz-index.ts';
+import { xzUnpackedBytes } from './xz-end.ts';
 
 export const packings = ['zstd', 'gzip', 'xz'] as const;
 export type Packing = (typeof packings)[number];

@@ -249,8 +249,8 @@ export class FakeDesk {
       return found;
     },
     manifest: async () => manifest,
-    import: async (path, wish, onProgress) => {
-      this.asked.push({ verb: 'import', args: [path, wish] });
+    import: async (source, wish, onProgress) => {
+      this.asked.push({ verb: 'import', args: [source, wish] });
       await this.work(onProgress);
       const entry = image(wish.name, wish.phoneHome === undefined ? {} : { phoneHome: wish.phoneHome });
       this.entries.push(entry);
@@ -261,6 +261,11 @@ export class FakeDesk {
       await this.work(onProgress);
       const faults = this.damaged ? [{ index: 1, sha256: undefined, offsetBytes: 4096, reason: 'its hash is another' }] : [];
       return { digest: of, ok: !this.damaged, chunks: 2, sizeBytes: 8, faults };
+    },
+    collect: async ({ wanted, dryRun = false }) => {
+      const kept = (await wanted?.()) ?? new Set<string>();
+      this.asked.push({ verb: 'collect', args: [[...kept], dryRun] });
+      return { images: [{ digest, sizeBytes: 8 }], files: 3, bytes: 4096 };
     },
     remove: async (name) => {
       this.asked.push({ verb: 'remove', args: [name] });
