@@ -43,7 +43,7 @@ type Rig = ReturnType<typeof rig>;
 /** A session with an administrator's privilege, unless the BMC refuses that. */
 const enter = ({ bmc }: Rig, suite = 17): Console => {
   const session = logIn(bmc, { ...bmcUser, suite });
-  assert.ok(session instanceof Console, typeof session === 'string' ? session : undefined);
+  assert.ok(session instanceof Console, typeof session === 'string' ? session : 'no session');
   session.become(Privilege.administrator);
   return session;
 };
