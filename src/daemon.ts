@@ -1,10 +1,11 @@
 /** The daemon: every part built once, top to bottom, threaded by hand. It opens its own store and can be stopped. */
 import { agentRoutes, bootRoutes } from './api/boot-routes.ts';
-import type { BootDeps, BootFile } from './api/boot-routes.ts';
+import type { BootDeps } from './api/boot-routes.ts';
 import type { BmcDriver } from './bmc/driver.ts';
 import { driverFor } from './bmc/driver-for.ts';
-import { bootFileNames, decideBoot, mayFetch } from './boot/decide.ts';
-import { acceptsMac, limitsOf } from './config.ts';
+import { readBootFiles, readPrograms } from './boot-files.ts';
+import { decideBoot, mayFetch } from './boot/decide.ts';
+import { acceptsMac } from './config.ts';
 import type { Config } from './config.ts';
 import { Desk } from './control/desk.ts';
 import { Keeper } from './control/keeper.ts';
@@ -18,7 +19,6 @@ import type { ReconcileParts } from './control/reconcile.ts';
 import type { OtherServer } from './dhcp/others.ts';
 import { startDhcp } from './dhcp/server.ts';
 import type { DhcpCounters } from './dhcp/server.ts';
-import { RemudaError } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { Host, HostBmc } from './host/host.ts';
 import { openImageStore } from './image/store.ts';
@@ -28,12 +28,13 @@ import { HostMeter, meteredActivation, meteredDriver, meteredRoutes, silentMeter
 import { sealerFor } from './store/key.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
+import { RunningConfig } from './reload.ts';
+import type { ReloadPlan } from './reload.ts';
 import { startTftp } from './tftp/server.ts';
 import type { TftpServer } from './tftp/server.ts';
 import type { Ipv4, Mac } from './wire/address.ts';
 import type { BootClient, Lease } from './wire/words.ts';
 import type { Identity, Listener, Meter, World } from './world/world.ts';
-import { z } from 'zod';
 
 export interface Daemon {
   readonly rack: Rack;
@@ -56,43 +57,13 @@ export interface Daemon {
     Store,
     'tokens' | 'createToken' | 'revokeToken' | 'audit' | 'auditOutcome' | 'auditLog' | 'journal' | 'newestEntry' | 'setting'
   >;
+  /** What the daemon runs by now. */
+  config(): Config;
+  /** Takes up what can change while it runs, all at once; says what waits for a restart. `next` was judged before. */
+  reload(next: Config): ReloadPlan;
   /** Ends listening at once, lets what runs come to its end, closes the store. */
   stop(): Promise<void>;
 }
-
-const ramdiskSchema = z.object({
-  vmlinuz: z.object({ sha256: z.string(), sizeBytes: z.number() }),
-  initrd: z.object({ sha256: z.string(), sizeBytes: z.number() }),
-});
-
-/** The agent's kernel and ramdisk with their hashes, as the recipe recorded them. */
-const readBootFiles = async (world: World, folder: string): Promise<BootDeps['files']> => {
-  const text = Buffer.from(await world.files.read(`${folder}/ramdisk.json`)).toString('utf8');
-  const { vmlinuz, initrd } = ramdiskSchema.parse(JSON.parse(text));
-  const file = async (name: string, said: { readonly sha256: string; readonly sizeBytes: number }): Promise<BootFile> => {
-    const path = `${folder}/${name}`;
-    const stat = await world.files.stat(path);
-    if (stat?.sizeBytes !== said.sizeBytes)
-      throw new RemudaError(
-        'bad-config',
-        `${path} has ${stat?.sizeBytes ?? 'no'} bytes, ramdisk.json says ${said.sizeBytes}: build the agent's ramdisk again`,
-      );
-    return { ...said, name, path };
-  };
-  return { kernel: await file('vmlinuz', vmlinuz), initrd: await file('initrd.zst', initrd) };
-};
-
-/** The first-stage boot programs in memory; a missing one is said, and its clients get no file. */
-const readPrograms = async (world: World, folder: string): Promise<ReadonlyMap<string, Uint8Array>> => {
-  const programs = new Map<string, Uint8Array>();
-  for (const name of bootFileNames) {
-    const path = `${folder}/${name}`;
-    if ((await world.files.stat(path)) === undefined)
-      world.log.warn('boot program is missing: hosts that need it cannot boot from the network', { path });
-    else programs.set(name, await world.files.read(path));
-  }
-  return programs;
-};
 
 /** One driver per BMC as configured, so that its session is kept and its calls are serialised. */
 const driverBook = (world: World, limits: Limits, meter: Meter): { of: (bmc: HostBmc) => BmcDriver; close: () => Promise<void> } => {
@@ -145,6 +116,7 @@ interface Protocols {
   readonly otherServers: () => readonly OtherServer[];
   readonly counters: () => DhcpCounters;
   readonly leaseAt: (address: Ipv4) => Lease | undefined;
+  readonly reconfigure: (subnets: Config['subnets']) => void;
   readonly close: () => void;
 }
 /** DHCP and TFTP with what they need of the rooms above them. */
@@ -195,12 +167,36 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
     otherServers: () => dhcp.otherServers(),
     counters: () => dhcp.counters,
     leaseAt: (address) => dhcp.leaseAt(address),
+    reconfigure: (subnets) => dhcp.reconfigure(subnets),
     close: () => {
       dhcp.close();
       for (const tftp of tftps) tftp.close();
     },
   };
 };
+
+const takeUp = (running: RunningConfig, next: Config, protocols: Protocols): ReloadPlan => {
+  const plan = running.take(next);
+  if (plan.applied.some((path) => path.startsWith('subnets.'))) protocols.reconfigure(plan.running.subnets);
+  return plan;
+};
+
+/** Made at the first start and kept: the key of tickets and credentials, and the certificate that agents are told to believe. */
+const ourselves = async (world: World, store: Store): Promise<{ readonly secret: Uint8Array; readonly identity: Identity }> => {
+  const secret = await store.setting('secret', () => Buffer.from(world.random.bytes(32)).toString('hex'));
+  const made = await world.http.selfSigned('remuda');
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own row
+  const identity = JSON.parse(await store.setting('identity', () => JSON.stringify(made))) as Identity;
+  return { secret: Buffer.from(secret, 'hex'), identity };
+};
+
+/** What a boot client fetched over HTTP, for the timeline of the host that has its address. */
+const heardBy =
+  ({ clock }: World, protocols: Protocols, observer: Observer): BootDeps['observe'] =>
+  (peer, text) => {
+    const lease = peer === undefined ? undefined : protocols.leaseAt(peer);
+    if (lease !== undefined) observer.observe({ mac: lease.mac, at: clock.now(), source: 'http', text });
+  };
 
 /** The boot listeners of each door: plain HTTP for what firmware fetches, TLS for the agents. */
 const listenForBoots = async (
@@ -253,7 +249,8 @@ const startLoop = (parts: ReconcileParts, meter: Meter): ControlLoop => {
  * (main.ts), because its routes need nothing but the returned rack. `died` is for simulations: the death of a process inside one that goes on.
  */
 export const startDaemon = async (world: World, config: Config, died?: AbortSignal, meter: Meter = silentMeter): Promise<Daemon> => {
-  const limits = limitsOf(config);
+  const running = new RunningConfig(config);
+  const { limits } = running;
   const startedAt = world.clock.now();
   await world.files.makeFolder(config.data, 0o700);
   const bootFiles = await readBootFiles(world, config.boot.agent);
@@ -261,18 +258,15 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   const sealer = await sealerFor(world, config);
   const store = await openSqliteStore(`${config.data}/remuda.db`, limits, { sealer, died, timed: timedWrite(world.clock, meter) });
   const newId = idMaker(world);
-  const secret = Buffer.from(await store.setting('secret', () => Buffer.from(world.random.bytes(32)).toString('hex')), 'hex');
-  const made = await world.http.selfSigned('remuda');
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own row
-  const identity = JSON.parse(await store.setting('identity', () => JSON.stringify(made))) as Identity;
-  const images = openImageStore(world, `${config.data}/images`, limits, () => policyOf(config));
+  const { secret, identity } = await ourselves(world, store);
+  const images = openImageStore(world, `${config.data}/images`, limits, () => policyOf(running.config));
   // What an import left behind that was killed half-way.
   await images.collect();
 
   const presence = new PresenceBook(world.clock);
   const keeper = new Keeper({ store, clock: world.clock, log: world.log, presence });
   await keeper.load();
-  const accepts = (mac: Mac): boolean => acceptsMac(config.accept.macs, mac);
+  const accepts = (mac: Mac): boolean => acceptsMac(running.config.accept.macs, mac);
   const observer = new Observer({ world, keeper, presence, store, limits, newId, accepts });
   const drivers = driverBook(world, limits, meter);
   const parts = { world, keeper, presence, store, images, limits, driverFor: drivers.of, newId };
@@ -289,10 +283,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     httpPort: config.boot.httpPort,
     agentPort: config.boot.agentPort,
     kernelArguments: config.boot.kernelArguments,
-    observe: (peer, text) => {
-      const lease = peer === undefined ? undefined : protocols.leaseAt(peer);
-      if (lease !== undefined) observer.observe({ mac: lease.mac, at: world.clock.now(), source: 'http', text });
-    },
+    observe: heardBy(world, protocols, observer),
   };
   const listeners = await listenForBoots(world, config, deps, { identity, meter });
   for (const host of keeper.all()) loop.wake(host.id);
@@ -311,6 +302,8 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     hosts: () => keeper.all(),
     claims: () => store.claims(),
     records: store,
+    config: () => running.config,
+    reload: (next) => takeUp(running, next, protocols),
     stop: async () => {
       protocols.close();
       await Promise.allSettled(listeners.map((listener) => listener.close()));

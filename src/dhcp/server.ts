@@ -61,6 +61,11 @@ export interface DhcpServer {
   /** DHCP servers that are not ours, heard of lately. */
   otherServers(): readonly OtherServer[];
   readonly counters: DhcpCounters;
+  /**
+   * Other pools, reservations, options, or subnets behind relays from now on, on the same interfaces. Living leases stay where they are
+   * still allowed, and their clients are told at the next renewal where not; offers are made anew.
+   */
+  reconfigure(subnets: readonly SubnetConfig[]): void;
   close(): void;
 }
 
@@ -78,11 +83,14 @@ export const startDhcp = async (
 
 const dhcpPort = 67;
 
+const oursOf = (subnets: readonly SubnetConfig[]): readonly Ipv4[] =>
+  subnets.flatMap(({ serverAddress, relay }) => [serverAddress, ...(relay?.addresses ?? [])]);
+
 class Server implements DhcpServer {
   readonly #world: World;
   readonly #ports: DhcpPorts;
   readonly #limits: DhcpLimits;
-  readonly #tables: readonly LeaseTable[];
+  #tables: readonly LeaseTable[];
   readonly #commit: GroupCommit;
   readonly #sockets: UdpSocket[] = [];
   readonly #others: OtherServers;
@@ -98,8 +106,8 @@ class Server implements DhcpServer {
     this.#ports = ports;
     this.#limits = limits;
     this.#tables = subnets.map((subnet) => new LeaseTable(subnet, limits));
+    this.#ours = new Set(oursOf(subnets));
     this.#commit = new GroupCommit(world, (leases, freed) => ports.saveLeases(leases, freed));
-    this.#ours = new Set(subnets.flatMap(({ serverAddress, relay }) => [serverAddress, ...(relay?.addresses ?? [])]));
     this.#others = new OtherServers({
       now: () => world.clock.now(),
       limits,
@@ -133,8 +141,8 @@ class Server implements DhcpServer {
         const receiveBytes = this.#limits.dhcpReceiveBytes;
         const socket = await this.#world.net.udp({ interface: name, address: noAddress, port: dhcpPort, broadcast: true, receiveBytes });
         this.#sockets.push(socket);
-        const here = this.#tables.filter(({ subnet }) => subnet.interface === name);
-        socket.receive((datagram) => this.#receive(socket, here, datagram));
+        const here = (): readonly LeaseTable[] => this.#tables.filter(({ subnet }) => subnet.interface === name);
+        socket.receive((datagram) => this.#receive(socket, here(), datagram));
         const watch = this.#watchOf(name);
         this.#watches.set(name, watch);
         await watch.start();
@@ -143,6 +151,13 @@ class Server implements DhcpServer {
       this.close();
       throw error;
     }
+  }
+
+  reconfigure(subnets: readonly SubnetConfig[]): void {
+    const leases = this.leases();
+    this.#tables = subnets.map((subnet) => new LeaseTable(subnet, this.#limits));
+    for (const address of oursOf(subnets)) this.#ours.add(address);
+    for (const lease of leases) this.#load(lease);
   }
 
   close(): void {

@@ -5,8 +5,8 @@ import type { DestinationStream, Logger } from 'pino';
 import type { Log, LogFields } from './world.ts';
 
 export interface LogOptions {
-  /** `debug`, `info`, `warn`, `error` or `silent`. */
-  readonly level: string;
+  /** `debug`, `info`, `warn`, `error` or `silent`; in an object that its owner may change while the log is used. */
+  readonly level: string | { readonly current: string };
   /** Default stderr. */
   readonly destination?: 'stdout' | 'stderr';
   /** One plain line per entry instead of JSON. */
@@ -17,13 +17,22 @@ export interface LogOptions {
 export const secretNames = ['password', 'credential', 'ticket', 'token', 'userData', 'authorization'] as const;
 const redactedPaths = secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
-const wrap = (logger: Logger): Log => ({
-  debug: (message, fields = {}) => logger.debug(fields, message),
-  info: (message, fields = {}) => logger.info(fields, message),
-  warn: (message, fields = {}) => logger.warn(fields, message),
-  error: (message, fields = {}) => logger.error(fields, message),
-  with: (fields) => wrap(logger.child(fields)),
+const ranks = ['debug', 'info', 'warn', 'error'] as const;
+type Rank = (typeof ranks)[number];
+/** `hears` is asked at each entry: a child of pino's would keep the level of its birth. */
+const wrap = (logger: Logger, hears: (rank: Rank) => boolean): Log => ({
+  debug: (message, fields = {}) => void (hears('debug') && logger.debug(fields, message)),
+  info: (message, fields = {}) => void (hears('info') && logger.info(fields, message)),
+  warn: (message, fields = {}) => void (hears('warn') && logger.warn(fields, message)),
+  error: (message, fields = {}) => void (hears('error') && logger.error(fields, message)),
+  with: (fields) => wrap(logger.child(fields), hears),
 });
+const hearing =
+  (level: LogOptions['level']) =>
+  (rank: Rank): boolean => {
+    const least = ranks.findIndex((one) => one === (typeof level === 'string' ? level : level.current));
+    return least >= 0 && ranks.indexOf(rank) >= least;
+  };
 
 /** `12:00:01.250 info  lease given mac=52:54:00:12:34:56`; what is no JSON is passed on as it is. */
 export const prettyLine = (line: string): string => {
@@ -54,7 +63,7 @@ export const realLog = (options: LogOptions, destination?: DestinationStream): L
   wrap(
     pino(
       {
-        level: options.level,
+        level: 'debug',
         base: null,
         timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
@@ -63,4 +72,5 @@ export const realLog = (options: LogOptions, destination?: DestinationStream): L
       },
       destination ?? writeTo(options.destination === 'stdout' ? 1 : 2, options.pretty ?? false),
     ),
+    hearing(options.level),
   );

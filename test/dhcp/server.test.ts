@@ -272,3 +272,28 @@ test('closed: no socket, no answer, not even one that was being saved', async ()
   await world.settle();
   assert.deepEqual([replies().length, world.openSockets], [0, 1]);
 });
+
+test('reconfigured: living leases stay where they may, the others end, new options are told', async () => {
+  const lease = (n: number, address: string): Lease => ({ address: ip(address), mac: mac(n), startsAt: 0, endsAt: 10 ** 15 });
+  const { server } = await start({ stored: [lease(2, '10.77.0.50'), lease(3, '10.77.0.99'), lease(4, '10.88.0.60')] });
+  assert.deepEqual(
+    server
+      .leases()
+      .map(({ address }) => address)
+      .toSorted(),
+    ['10.77.0.50', '10.77.0.99', '10.88.0.60'],
+  );
+  server.reconfigure([{ ...subnet, pool: { from: ip('10.77.0.50'), to: ip('10.77.0.60') } }]);
+  assert.deepEqual(
+    server.leases().map(({ address }) => address),
+    ['10.77.0.50'],
+  );
+  assert.equal(server.leaseAt(ip('10.77.0.50'))?.mac, mac(2));
+  assert.equal(server.leaseAt(ip('10.88.0.60')), undefined);
+  server.reconfigure([subnet, relayed]);
+  assert.deepEqual(
+    server.leases().map(({ address }) => address),
+    ['10.77.0.50'],
+    'what was taken away does not come back by itself',
+  );
+});

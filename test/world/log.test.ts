@@ -39,3 +39,19 @@ test('a line for a person', () => {
   assert.equal(prettyLine(line), '12:00:01.250 info  lease given mac=52:54:00:12:34:56 n=3\n');
   assert.equal(prettyLine('no JSON\n'), 'no JSON\n');
 });
+
+test('the level may be changed while the log is used, for bound fields too', () => {
+  const lines: string[] = [];
+  const level = { current: 'warn' };
+  const log = realLog({ level }, { write: (line) => lines.push(line) });
+  const bound = log.with({ host: 'r1' });
+  bound.info('not heard');
+  level.current = 'debug';
+  bound.debug('heard');
+  level.current = 'silent';
+  bound.error('not heard');
+  assert.deepEqual(
+    lines.map((line) => (JSON.parse(line) as { msg: string }).msg),
+    ['heard'],
+  );
+});
