@@ -1,6 +1,7 @@
 /** The daemon: every part built once, top to bottom, threaded by hand. It opens its own store and can be stopped. */
 import { agentRoutes, bootRoutes } from './api/boot-routes.ts';
 import type { BootDeps } from './api/boot-routes.ts';
+import { backupOf, clearBackups } from './backup/make.ts';
 import type { BmcDriver } from './bmc/driver.ts';
 import { driverFor } from './bmc/driver-for.ts';
 import { readBootFiles, readPrograms } from './boot-files.ts';
@@ -24,8 +25,9 @@ import type { Host, HostBmc } from './host/host.ts';
 import { openImageStore } from './image/store.ts';
 import type { ImagePolicy, ImageStore } from './image/store.ts';
 import { sourcePolicy } from './image/source-policy.ts';
-import { HostMeter, meteredActivation, meteredDriver, meteredRoutes, silentMeter, timedWrite } from './metering.ts';
+import { HostMeter, meteredActivation, meteredDriver, meteredRoutes, silentMeter, WriteWatch } from './metering.ts';
 import { sealerFor } from './store/key.ts';
+import { schemaVersion } from './store/schema.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { RunningConfig } from './reload.ts';
@@ -57,10 +59,16 @@ export interface Daemon {
     Store,
     'tokens' | 'createToken' | 'revokeToken' | 'audit' | 'auditOutcome' | 'auditLog' | 'journal' | 'newestEntry' | 'setting'
   >;
+  /** Why the last change could not be kept; undefined where it was. */
+  writeFailure(): string | undefined;
+  /** Are the ports of the boot listeners still ours? */
+  isServing(): boolean;
   /** What the daemon runs by now. */
   config(): Config;
   /** Takes up what can change while it runs, all at once; says what waits for a restart. `next` was judged before. */
   reload(next: Config): ReloadPlan;
+  /** All that it knows, as one archive; `version` is the program's. */
+  backup(version: string, options: { readonly images: boolean }): AsyncGenerator<Uint8Array>;
   /** Ends listening at once, lets what runs come to its end, closes the store. */
   stop(): Promise<void>;
 }
@@ -253,10 +261,12 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   const { limits } = running;
   const startedAt = world.clock.now();
   await world.files.makeFolder(config.data, 0o700);
+  await clearBackups(world.files, config.data);
   const bootFiles = await readBootFiles(world, config.boot.agent);
   const programs = await readPrograms(world, config.boot.firmware);
+  const writes = new WriteWatch(world.clock, meter);
   const sealer = await sealerFor(world, config);
-  const store = await openSqliteStore(`${config.data}/remuda.db`, limits, { sealer, died, timed: timedWrite(world.clock, meter) });
+  const store = await openSqliteStore(`${config.data}/remuda.db`, limits, { sealer, died, timed: (change) => writes.around(change) });
   const newId = idMaker(world);
   const { secret, identity } = await ourselves(world, store);
   const images = openImageStore(world, `${config.data}/images`, limits, () => policyOf(running.config));
@@ -302,6 +312,10 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     hosts: () => keeper.all(),
     claims: () => store.claims(),
     records: store,
+    backup: (version, options) =>
+      backupOf({ world, store, data: config.data, about: { version, schema: schemaVersion, sealedWith: sealer.keyId } }, options),
+    writeFailure: () => writes.failure,
+    isServing: () => listeners.every(({ isListening }) => isListening?.() ?? true),
     config: () => running.config,
     reload: (next) => takeUp(running, next, protocols),
     stop: async () => {

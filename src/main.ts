@@ -31,7 +31,10 @@ const local: LocalCommands = {
   serve: async ({ config: path = '/etc/remuda/remuda.yaml' }) => {
     const { readConfig, serve } = await import('./serve.ts');
     const { absolute } = await import('./cli/input.ts');
-    const config = await readConfig(world.files, absolute(path, terminal.cwd));
+    const read = await readConfig(world.files, absolute(path, terminal.cwd));
+    // Where a service manager hands the key over (systemd: LoadCredential), only it knows the place.
+    const keyFile = terminal.env['REMUDA_KEY_FILE'];
+    const config = keyFile === undefined || keyFile === '' ? read : { ...read, keyFile };
     // Its world outlives the signal, so that BMC sessions are given back and the store is closed.
     const life = new AbortController();
     await serve(worldAt(config.log, life.signal), config, about.version, ending.signal).finally(() =>
@@ -69,6 +72,15 @@ const local: LocalCommands = {
   generateKey: async ({ file }) => {
     const { generateKey } = await import('./image/sign.ts');
     return generateKey(world, file);
+  },
+  restore: async ({ config: path = '/etc/remuda/remuda.yaml', data, keyFile, ...wish }) => {
+    const { restore } = await import('./restore.ts');
+    const { readConfig } = await import('./serve.ts');
+    const envKey = terminal.env['REMUDA_KEY_FILE'];
+    const given = keyFile ?? (envKey === '' ? undefined : envKey);
+    if (data !== undefined) return restore(world, { ...wish, data, keyFile: given });
+    const config = await readConfig(world.files, path);
+    return restore(world, { ...wish, data: config.data, keyFile: given ?? config.keyFile, oldKeyFiles: config.oldKeyFiles });
   },
   config: {
     check: async (path) => (await import('./config-check.ts')).checkConfig(world, path),

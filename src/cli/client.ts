@@ -149,6 +149,16 @@ export class DaemonClient {
     });
   }
 
+  /** A body as it comes, however long. */
+  async *download(path: string): AsyncGenerator<Uint8Array> {
+    const call = { ...this.#call({ method: 'GET', path }), timeoutMs: silenceMs, replyBytesMax: Infinity };
+    try {
+      yield* this.#http.stream(call);
+    } catch (error) {
+      throw this.failureOf(error);
+    }
+  }
+
   async #ask<T extends z.ZodType>(
     ask: { readonly method: Method; readonly path: string; readonly body?: unknown },
     schema: T,

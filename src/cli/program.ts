@@ -8,6 +8,7 @@ import { whereText } from './client.ts';
 import { completionScript, shells } from './completion.ts';
 import type { Shell } from './completion.ts';
 import { diagnose, renderFindings } from './doctor.ts';
+import { backupCommands } from './backup-commands.ts';
 import { configCommands } from './config-commands.ts';
 import { contextCommands } from './context-commands.ts';
 import { CommandFailure, exits, failureOf } from './failure.ts';
@@ -98,6 +99,7 @@ export const buildProgram = (session: Session): Command => {
   claimCommands(session, program);
   imageCommands(session, program);
   contextCommands(session, program);
+  backupCommands(session, program);
   configCommands(session, program);
   otherCommands(session, program);
   localCommands(session, program);

@@ -53,6 +53,22 @@ export interface GeneratedKey {
   readonly privateFile: string;
   readonly publicFile: string;
 }
+export interface RestoreWish {
+  readonly file: string;
+  readonly config?: string;
+  readonly data?: string;
+  readonly keyFile?: string;
+  readonly replace: boolean;
+  readonly check: boolean;
+  readonly onProgress: (doneBytes: number) => void;
+}
+export interface RestoreOutcome {
+  readonly about: { readonly version: string; readonly madeAt: number; readonly images: boolean };
+  readonly data: string;
+  readonly files: number;
+  readonly bytes: number;
+  readonly kept?: string;
+}
 /** Commands that are more than a client of the API; main.ts hands them in. */
 export interface LocalCommands {
   /** Runs the daemon until it is told to end; the exit code. */
@@ -64,6 +80,8 @@ export interface LocalCommands {
   signImage(wish: SignWish): Promise<Signed>;
   /** A pair at `file` and `FILE.pub`. */
   generateKey(wish: { readonly file: string }): Promise<GeneratedKey>;
+  /** A backup into a data folder of this machine. */
+  restore(wish: RestoreWish): Promise<RestoreOutcome>;
   readonly config: {
     /** Everything that is wrong with the file (an absolute path), and what this machine lacks of what it names. */
     check(path: string): Promise<{

@@ -1,0 +1,96 @@
+/** Restoring a backup on this machine: into the data folder of a daemon that is not running, which is there whole or not at all. */
+import { databaseName } from './backup/make.ts';
+import type { About } from './backup/make.ts';
+import { removeTree, restoreBackup } from './backup/restore.ts';
+import type { Config } from './config.ts';
+import { RemudaError } from './errors.ts';
+import { limits } from './limits.ts';
+import { sealerFor } from './store/key.ts';
+import type { Sealer } from './store/seal.ts';
+import { schemaVersion } from './store/schema.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { World } from './world/world.ts';
+
+export interface RestoreWish {
+  readonly file: string;
+  readonly data: string;
+  readonly keyFile?: string | undefined;
+  readonly oldKeyFiles?: Config['oldKeyFiles'];
+  /** A data folder that is there is renamed. */
+  readonly replace: boolean;
+  /** Unpack and prove only. */
+  readonly check: boolean;
+  readonly onProgress: (doneBytes: number) => void;
+}
+export interface RestoreOutcome {
+  readonly about: About;
+  readonly data: string;
+  readonly files: number;
+  readonly bytes: number;
+  /** Where the data folder of before is now. */
+  readonly kept?: string;
+}
+
+const pieceBytes = 1024 * 1024;
+async function* piecesOf(files: World['files'], path: string): AsyncGenerator<Uint8Array> {
+  const stat = await files.stat(path);
+  if (stat?.kind !== 'file') throw new RemudaError('not-found', `there is no file ${path}`);
+  for (let offset = 0; offset < stat.sizeBytes; offset += pieceBytes) yield await files.read(path, { offset, length: pieceBytes });
+}
+
+/** The exclusive lock of the database tells whether a daemon runs on it. */
+const refuseRunning = async (data: string, sealer: Sealer): Promise<void> => {
+  const path = `${data}/${databaseName}`;
+  try {
+    await (await openSqliteStore(path, { ...limits, storeBusyMs: 0 }, { sealer })).close();
+  } catch (error) {
+    // Broken, or sealed under another key: there may be every reason to replace it.
+    if (error instanceof RemudaError && error.code === 'conflict')
+      throw new RemudaError('conflict', `a daemon serves ${data}: stop it before its data is replaced`, { cause: error });
+  }
+};
+
+/** Throws `conflict` where there is data already (without `replace`) or a daemon runs on it, and what `restoreBackup` throws. */
+export const restore = async (world: World, wish: RestoreWish): Promise<RestoreOutcome> => {
+  const { files } = world;
+  const { data } = wish;
+  const isThere = (await files.list(data)).some((name) => name !== 'key');
+  if (isThere && !wish.replace && !wish.check)
+    throw new RemudaError(
+      'conflict',
+      `${data} holds data already: say --replace to keep it beside under another name, or name another folder with --data`,
+    );
+  const stamp = new Date(world.clock.now()).toISOString().slice(0, 19).replaceAll(':', '-');
+  const [into, kept] = [`${data}.restoring-${stamp}`, `${data}.before-${stamp}`];
+  const keyFile = wish.keyFile ?? ((await files.stat(`${data}/key`)) === undefined ? undefined : `${data}/key`);
+  if (keyFile === undefined)
+    throw new RemudaError(
+      'bad-config',
+      `there is no key: the secrets of a backup open only with the one they were sealed with (--key-file, or ${data}/key)`,
+    );
+  const sealer = await sealerFor(world, { data, keyFile, oldKeyFiles: wish.oldKeyFiles });
+  if (!wish.check && (await files.stat(`${data}/${databaseName}`)) !== undefined) await refuseRunning(data, sealer);
+  const done = await restoreBackup({
+    files,
+    archive: piecesOf(files, wish.file),
+    into,
+    schemaVersion,
+    // Also brings an older schema up to date, and opens every secret.
+    tryDatabase: async (path) => {
+      const store = await openSqliteStore(path, limits, { sealer });
+      await store.hosts();
+      await store.close();
+    },
+    onProgress: wish.onProgress,
+  });
+  if (wish.check) {
+    await removeTree(files, into);
+    return { ...done, data };
+  }
+  if (keyFile === `${data}/key`) await files.write(`${into}/key`, await files.read(keyFile), 0o600);
+  // Between the two renames there is no data folder: whoever is cut off there finds both beside it, whole.
+  const wasThere = (await files.stat(data)) !== undefined;
+  if (wasThere) await files.rename(data, kept);
+  await files.rename(into, data);
+  return { ...done, data, ...(wasThere ? { kept } : {}) };
+};
