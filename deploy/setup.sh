@@ -102,6 +102,8 @@ ipmitool        a foreign IPMI client
 freeipmi-tools  foreign IPMI clients
 openipmi        a foreign IPMI BMC
 isc-dhcp-relay  a foreign DHCP relay
+qemu-utils      images of other formats
+xz-utils        images of other formats
 mount           small disks for tests
 END
     build) cat <<'END' ;;
@@ -175,13 +177,13 @@ programs_of() {
     lab) echo qemu-system-x86_64 ip busybox depmod cpio zstd mcopy mkfs.vfat sfdisk grub-mkimage ;;
     build) echo busybox depmod cpio zstd ;;
     deploy) echo mmdebstrap buildah docker-compose vagrant systemd-analyze ;;
-    test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay ;;
+    test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay qemu-img xz ;;
     fetch) echo curl unzip ;;
   esac
 }
 recipe() {
   if command -v dnf >/dev/null; then
-    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI-lanserv dhcp-relay"
+    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI-lanserv dhcp-relay qemu-img xz"
   elif command -v pacman >/dev/null; then
     echo "pacman -S qemu-system-x86 edk2-ovmf iproute2 busybox kmod cpio zstd mtools dosfstools util-linux grub dhclient udhcp tftp-hpa curl unzip python-pip ipmitool freeipmi openipmi dhcp"
   elif command -v zypper >/dev/null; then
