@@ -102,6 +102,7 @@ ipmitool        a foreign IPMI client
 freeipmi-tools  foreign IPMI clients
 openipmi        a foreign IPMI BMC
 isc-dhcp-relay  a foreign DHCP relay
+dnsmasq-base    a foreign DHCP server
 qemu-utils      images of other formats
 xz-utils        images of other formats
 mount           small disks for tests
@@ -140,9 +141,9 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# What apt says goes to a file, and is shown where it failed.
+# What apt says goes to a file, and is shown where it failed. SYSTEMD_OFFLINE: no service of a package that is only a judge is started.
 apt() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" 9>&- </dev/null >"$cache/apt.log" 2>&1
+  as_root env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" 9>&- </dev/null >"$cache/apt.log" 2>&1
 }
 
 # `qemu-system-x86, ovmf (virtual servers), …`: one line.
@@ -177,17 +178,17 @@ programs_of() {
     lab) echo qemu-system-x86_64 ip busybox depmod cpio zstd mcopy mkfs.vfat sfdisk grub-mkimage ;;
     build) echo busybox depmod cpio zstd ;;
     deploy) echo mmdebstrap buildah docker-compose vagrant systemd-analyze ;;
-    test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay qemu-img xz ;;
+    test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay dnsmasq qemu-img xz ;;
     fetch) echo curl unzip ;;
   esac
 }
 recipe() {
   if command -v dnf >/dev/null; then
-    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI-lanserv dhcp-relay qemu-img xz"
+    echo "dnf install qemu-system-x86-core edk2-ovmf ipxe-roms-qemu iproute busybox kmod cpio zstd mtools dosfstools util-linux grub2-tools grub2-pc-modules grub2-efi-x64-modules dhcp-client udhcpc tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI-lanserv dhcp-relay dnsmasq qemu-img xz"
   elif command -v pacman >/dev/null; then
-    echo "pacman -S qemu-system-x86 edk2-ovmf iproute2 busybox kmod cpio zstd mtools dosfstools util-linux grub dhclient udhcp tftp-hpa curl unzip python-pip ipmitool freeipmi openipmi dhcp"
+    echo "pacman -S qemu-system-x86 edk2-ovmf iproute2 busybox kmod cpio zstd mtools dosfstools util-linux grub dhclient udhcp tftp-hpa curl unzip python-pip ipmitool freeipmi openipmi dhcp dnsmasq"
   elif command -v zypper >/dev/null; then
-    echo "zypper install qemu-x86 qemu-ovmf-x86_64 qemu-ipxe iproute2 busybox-static kmod cpio zstd mtools dosfstools util-linux grub2 grub2-i386-pc grub2-x86_64-efi dhcp-client udhcp tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI dhcp-relay"
+    echo "zypper install qemu-x86 qemu-ovmf-x86_64 qemu-ipxe iproute2 busybox-static kmod cpio zstd mtools dosfstools util-linux grub2 grub2-i386-pc grub2-x86_64-efi dhcp-client udhcp tftp curl unzip python3-pip ipmitool freeipmi OpenIPMI dhcp-relay dnsmasq"
   else
     echo "(no recipe for this distribution)"
   fi
