@@ -43,6 +43,7 @@ export class HostControl {
   #override: BootOverride;
   /** `saysOnStaysOff` at work: the power LED is lit, the machine is not. */
   #pretendsOn = false;
+  #starting = false;
   /** `powerLag` at work: what is still shown, for so many reads. */
   #stale: { readonly shown: 'On' | 'Off'; reads: number } | undefined;
 
@@ -121,11 +122,17 @@ export class HostControl {
     const { target, enabled } = this.#override;
     // DSP0268 BootSourceOverrideEnabled: after one boot, Once becomes Disabled.
     if (enabled === 'Once' && !this.#quirks.bootOnceStays) this.#override = { ...this.#override, target: 'None', enabled: 'Disabled' };
-    await this.#machine.turnOn(enabled === 'Disabled' ? undefined : overrideNames[target]);
+    // The supply is on as soon as the BMC has switched it, before the machine runs; off is off only when it is.
+    this.#starting = true;
+    try {
+      await this.#machine.turnOn(enabled === 'Disabled' ? undefined : overrideNames[target]);
+    } finally {
+      this.#starting = false;
+    }
   }
 
   #shown(): 'On' | 'Off' {
-    return this.#pretendsOn || this.#machine.power() === 'on' ? 'On' : 'Off';
+    return this.#pretendsOn || this.#starting || this.#machine.power() === 'on' ? 'On' : 'Off';
   }
 
   #record(what: string): void {
