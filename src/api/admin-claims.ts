@@ -1,14 +1,15 @@
 /** Claims over the API: what is claimed, a claim and its dry run, reprovision, release. */
-import { claimSchema, reprovisionSchema } from '../control/rack.ts';
+import { z } from 'zod';
+import { claimIdSchema, claimPutSchema, claimSchema, reprovisionSchema } from '../control/rack.ts';
 import type { ClaimRequest, HostView, Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { HttpReply, HttpRequest } from '../world/world.ts';
-import { changedHost, intentBytesMax } from './admin-hosts.ts';
+import { changedHost, hostOrDryRuns, intentBytesMax, reprovisioned } from './admin-hosts.ts';
 import { toClaimJson } from './admin-json.ts';
-import { items, json } from './json.ts';
+import { items, json, parse } from './json.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute, Asked } from './route.ts';
-import { claimJson, dryRunJson, hostJson, itemsOf } from './types.ts';
+import { claimJson, hostJson, itemsOf } from './types.ts';
 
 const claimOf = (request: HttpRequest): string => request.params['claim'] ?? '';
 
@@ -25,10 +26,23 @@ const found = async (rack: Rack, id: string): Promise<HttpReply> => {
   );
 };
 
-const create = async (rack: Rack, { body, as }: Asked<ClaimRequest, undefined>): Promise<HttpReply> => {
+/** 201 for a new claim, 200 for one that stands already as it was asked. */
+const create = async (
+  rack: Rack,
+  body: ClaimRequest,
+  { request, as }: Pick<Asked<unknown, unknown>, 'request' | 'as'>,
+): Promise<HttpReply> => {
   if (body.dryRun) return items(await rack.dryRun(body));
-  return changedHost(rack, await rack.claim(body, as), 201);
+  const { host, isNew } = await rack.claim(body, as, request.signal);
+  return changedHost(rack, host, isNew ? 201 : 200);
 };
+const dryRunQuery = z.strictObject({
+  /** Only say what would happen to each disk. */
+  dryRun: z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .default(false),
+});
 
 const tag = 'claims';
 export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
@@ -47,12 +61,24 @@ export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
     method: 'POST',
     path: '/v1/claims',
     role: 'operator',
-    summary: 'Claim a host; with `dryRun` only say what would happen to each disk',
+    summary: 'Claim a host; with `dryRun` only say what would happen to each disk; with `waitSeconds` wait until one fits',
     tag,
     bodyBytesMax: intentBytesMax,
     body: claimSchema,
-    replies: { 201: hostJson, 200: itemsOf(dryRunJson) },
-    handle: (asked) => create(rack, asked),
+    replies: { 201: hostJson, 200: hostOrDryRuns },
+    handle: (asked) => create(rack, asked.body, asked),
+  }),
+  adminRoute({
+    id: 'putClaim',
+    method: 'PUT',
+    path: '/v1/claims/:claim',
+    role: 'operator',
+    summary: 'Claim a host under an ID of the client: the same request again gets the same host',
+    tag,
+    bodyBytesMax: intentBytesMax,
+    body: claimPutSchema,
+    replies: { 201: hostJson, 200: hostOrDryRuns },
+    handle: (asked) => create(rack, { ...asked.body, id: parse(claimIdSchema, claimOf(asked.request), 'the claim in the path') }, asked),
   }),
   adminRoute({
     id: 'getClaim',
@@ -71,8 +97,10 @@ export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
     role: 'operator',
     summary: 'Release the claim: its host is cleaned and becomes available again',
     tag,
-    replies: { 200: hostJson },
-    handle: async ({ request, as }) => changedHost(rack, await rack.release(claimOf(request), as)),
+    query: dryRunQuery,
+    replies: { 200: hostOrDryRuns },
+    handle: async ({ request, query, as }) =>
+      query.dryRun ? items([await rack.dryRelease(claimOf(request))]) : changedHost(rack, await rack.release(claimOf(request), as)),
   }),
   adminRoute({
     id: 'reprovisionClaim',
@@ -83,7 +111,7 @@ export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
     tag,
     bodyBytesMax: intentBytesMax,
     body: reprovisionSchema,
-    replies: { 200: hostJson },
-    handle: async ({ request, body, as }) => changedHost(rack, await rack.reprovision(claimOf(request), body, as)),
+    replies: { 200: hostOrDryRuns },
+    handle: ({ request, body, as }) => reprovisioned(rack, claimOf(request), body, as),
   }),
 ];

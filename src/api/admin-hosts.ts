@@ -1,7 +1,18 @@
 /** Hosts over the API: list, enrol, accept, power, hold, retry, reprovision, forget, and the timeline as a long poll. */
 import { z } from 'zod';
-import { acceptSchema, enrolSchema, holdSchema, powerSchema, reprovisionSchema } from '../control/rack.ts';
-import type { Rack } from '../control/rack.ts';
+import {
+  acceptSchema,
+  bmcPutSchema,
+  describeSchema,
+  enrolmentsSchema,
+  enrolSchema,
+  holdSchema,
+  locateSchema,
+  macsSchema,
+  powerSchema,
+  reprovisionSchema,
+} from '../control/rack.ts';
+import type { Asker, Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { limits } from '../limits.ts';
@@ -10,7 +21,7 @@ import { toHostJson, toTimelineRow } from './admin-json.ts';
 import { items, json, nothing } from './json.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute, AdminRow, Asked } from './route.ts';
-import { hostJson, itemsOf, powerJson, timelineJson } from './types.ts';
+import { dryRunJson, enrolmentsJson, hostJson, itemsOf, powerJson, timelineJson } from './types.ts';
 
 const hostOf = (request: HttpRequest): string => request.params['host'] ?? '';
 /** The host after a change, with what it does now. */
@@ -21,12 +32,6 @@ export const changedHost = async (rack: Rack, { id }: Host, status = 200): Promi
 export const intentBytesMax = 6 * limits.userDataBytes + limits.httpBodyBytes;
 
 const noBody = z.strictObject({});
-const refuseUserInUrl = (bmc: { readonly url: string } | undefined): void => {
-  if (bmc === undefined) return;
-  const url = new URL(bmc.url);
-  if (url.username !== '' || url.password !== '')
-    throw new RemudaError('bad-request', 'the body: bmc.url: say the user and the password in their own fields, not in the URL');
-};
 
 const digits = z
   .string()
@@ -59,11 +64,19 @@ const timeline = async (rack: Rack, { request, query }: Asked<undefined, z.outpu
   return json(200, { items: rows.map(toTimelineRow), next: rows.at(-1)?.seq ?? after ?? 0 });
 };
 
+export const hostOrDryRuns = z.union([hostJson, itemsOf(dryRunJson)]);
+export const reprovisioned = async (
+  rack: Rack,
+  claimId: string,
+  { dryRun, ...wanted }: z.output<typeof reprovisionSchema>,
+  as: Asker,
+): Promise<HttpReply> =>
+  dryRun ? items([await rack.dryReprovision(claimId, wanted)]) : changedHost(rack, await rack.reprovision(claimId, wanted, as));
 const reprovision = async (rack: Rack, { request, body, as }: Asked<z.output<typeof reprovisionSchema>, undefined>): Promise<HttpReply> => {
   const { host } = await rack.host(hostOf(request));
   if (host.claim === null)
     throw new RemudaError('state-conflict', `host ${host.name} is ${host.state} and no claim holds it: there is nothing to reprovision`);
-  return changedHost(rack, await rack.reprovision(host.claim.id, body, as));
+  return reprovisioned(rack, host.claim.id, body, as);
 };
 
 const tag = 'hosts';
@@ -127,9 +140,20 @@ const changeRoutes = (rack: Rack): readonly AdminRoute[] => [
     body: enrolSchema,
     replies: { 201: hostJson },
     handle: async ({ body, as }) => {
-      refuseUserInUrl(body.bmc);
       return changedHost(rack, await rack.enrol(body, as), 201);
     },
+  }),
+  adminRoute({
+    id: 'enrolHosts',
+    method: 'POST',
+    path: '/v1/enrolments',
+    role: 'operator',
+    summary: 'Enrol many servers: each row is checked; nothing is written where one is wrong, unless `partial`',
+    tag,
+    body: enrolmentsSchema,
+    bodyBytesMax: limits.enrolmentBytes,
+    replies: { 200: enrolmentsJson },
+    handle: async ({ body, as }) => json(200, await rack.enrolMany(body, as)),
   }),
   adminRoute({
     id: 'forgetHost',
@@ -146,21 +170,64 @@ const changeRoutes = (rack: Rack): readonly AdminRoute[] => [
   }),
 ];
 
+const recordRoutes = (rack: Rack): readonly AdminRoute[] => [
+  adminRoute({
+    id: 'describeHost',
+    method: 'PATCH',
+    path: '/v1/hosts/:host',
+    role: 'operator',
+    summary: 'Change what is said of the host: what is absent stays, null clears, labels are changed one by one',
+    tag,
+    body: describeSchema,
+    replies: { 200: hostJson },
+    handle: async ({ request, body, as }) => changedHost(rack, await rack.describe(hostOf(request), body, as)),
+  }),
+  adminRoute({
+    id: 'setBmc',
+    method: 'PUT',
+    path: '/v1/hosts/:host/bmc',
+    role: 'operator',
+    summary: 'Address and credentials of the BMC; it is asked first whether it answers, unless `check` is false',
+    tag,
+    body: bmcPutSchema,
+    replies: { 200: hostJson },
+    handle: async ({ request, body, as }) => changedHost(rack, await rack.setBmc(hostOf(request), body, as)),
+  }),
+  adminRoute({
+    id: 'removeBmc',
+    method: 'DELETE',
+    path: '/v1/hosts/:host/bmc',
+    role: 'operator',
+    summary: 'Take the BMC away: from now on the power button is pressed by hand',
+    tag,
+    replies: { 200: hostJson },
+    handle: async ({ request, as }) => changedHost(rack, await rack.setBmc(hostOf(request), null, as)),
+  }),
+];
+
 const actRoutes = (rack: Rack): readonly AdminRoute[] => [
   act('accept', {
     summary: 'Accept a discovered host',
     body: acceptSchema,
     handle: async ({ request, body, as }) => {
-      refuseUserInUrl(body.bmc);
       return changedHost(rack, await rack.accept(hostOf(request), body, as));
     },
   }),
   act('power', {
-    summary: 'One command to the BMC, and what one reading showed afterwards',
+    summary: 'One command to the BMC (on, off, soft, cycle, reset), and what one reading showed afterwards',
     body: powerSchema,
     replies: { 200: powerJson },
     handle: async ({ request, body, as }) => {
       const { observed, settled, note } = await rack.power(hostOf(request), body.power, as);
+      return json(200, { observed, settled, note: note ?? null });
+    },
+  }),
+  act('locate', {
+    summary: 'The identify light at the chassis, on for some seconds or off',
+    body: locateSchema,
+    replies: { 200: powerJson },
+    handle: async ({ request, body, as }) => {
+      const { observed, settled, note } = await rack.locate(hostOf(request), body, as);
       return json(200, { observed, settled, note: note ?? null });
     },
   }),
@@ -183,8 +250,19 @@ const actRoutes = (rack: Rack): readonly AdminRoute[] => [
     summary: 'Put the next generation of the claim on the disk of this host',
     bodyBytesMax: intentBytesMax,
     body: reprovisionSchema,
+    replies: { 200: hostOrDryRuns },
     handle: (asked) => reprovision(rack, asked),
+  }),
+  act('macs', {
+    summary: "One MAC of the host: adopt it, remove it, or say that it is another machine's (refuse)",
+    body: macsSchema,
+    handle: async ({ request, body, as }) => changedHost(rack, await rack.macs(hostOf(request), body, as)),
   }),
 ];
 
-export const hostRoutes = (rack: Rack): readonly AdminRoute[] => [...readRoutes(rack), ...changeRoutes(rack), ...actRoutes(rack)];
+export const hostRoutes = (rack: Rack): readonly AdminRoute[] => [
+  ...readRoutes(rack),
+  ...changeRoutes(rack),
+  ...recordRoutes(rack),
+  ...actRoutes(rack),
+];

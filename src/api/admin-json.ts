@@ -1,6 +1,7 @@
 /** From what the daemon knows to what the admin API tells: field by field, so that a new secret is not shown because nobody thought of it. */
 import type { HostView } from '../control/rack.ts';
 import type { DiskIdentity } from '../host/disk.ts';
+import { nothingNoted } from '../host/host.ts';
 import type { Boot, Claim, Host, HostBmc } from '../host/host.ts';
 import type { VerifyReport } from '../image/verify.ts';
 import type { Manifest } from '../image/manifest.ts';
@@ -28,6 +29,8 @@ const bmc = (of: HostBmc): HostJson['bmc'] => ({
   fingerprint: of.fingerprint ?? null,
   insecure: of.insecure ?? false,
   system: of.system ?? null,
+  ca: of.ca ?? null,
+  suites: [...(of.suites ?? [])],
 });
 
 const claim = (of: Claim): NonNullable<HostJson['claim']> => ({
@@ -40,6 +43,8 @@ const claim = (of: Claim): NonNullable<HostJson['claim']> => ({
   disk: disk(of.disk),
   phoneHome: of.intent.phoneHome,
   hasUserData: of.intent.userData !== undefined,
+  network: of.intent.network === undefined ? null : { ...of.intent.network },
+  provisionTimeoutSeconds: of.provisionTimeoutSeconds ?? null,
   createdAt: of.createdAt,
 });
 
@@ -79,6 +84,26 @@ const failed = ({ failed: of }: Host): HostJson['failed'] =>
 const progress = ({ progress: of }: HostView): HostJson['progress'] =>
   of === undefined ? null : { step: of.step, done: of.done, total: of.total };
 
+const profile = ({ labels, pool, rack, unit, failureDomain, note, network, dhcp }: Host['profile']): HostJson['profile'] => ({
+  labels: { ...labels },
+  pool,
+  rack,
+  unit,
+  failureDomain,
+  note,
+  network: network && { ...network },
+  dhcp: dhcp && { ...dhcp },
+});
+const identity = ({ host, conflicts = [] }: HostView): HostJson['identity'] => {
+  const { proposals, refused, retired } = host.identity ?? nothingNoted;
+  return {
+    proposals: proposals.map(({ mac, uuid, at, asked }) => ({ mac, uuid, at, asked })),
+    conflicts: conflicts.map(({ what, value, host: { id, name } }) => ({ what, value, host: { id, name } })),
+    refused: [...refused],
+    retired: retired.map(({ mac, at, why }) => ({ mac, at, why })),
+  };
+};
+
 export const toHostJson = (view: HostView): HostJson => {
   const { host } = view;
   return {
@@ -99,6 +124,9 @@ export const toHostJson = (view: HostView): HostJson => {
     },
     macs: [...host.macs],
     uuid: host.uuid,
+    serial: host.serial,
+    profile: profile(host.profile),
+    identity: identity(view),
     firmware: host.firmware,
     bmc: host.bmc && bmc(host.bmc),
     identified: host.identified && {

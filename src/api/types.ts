@@ -1,14 +1,39 @@
 /** The JSON of the admin API, as schemas: what the daemon says, so that a client may check what it hears. Times are ms since 1970. */
 import { z } from 'zod';
-import type { acceptSchema, claimSchema, enrolSchema, reprovisionSchema } from '../control/rack.ts';
+import type {
+  acceptSchema,
+  bmcPutSchema,
+  claimPutSchema,
+  claimSchema,
+  describeSchema,
+  enrolmentsSchema,
+  enrolSchema,
+  locateSchema,
+  macsSchema,
+  powerSchema,
+  reprovisionSchema,
+} from '../control/rack.ts';
 import { diskRuleSchema } from '../host/disk.ts';
 import { hostStates } from '../host/host.ts';
 import { inventorySchema } from '../host/inventory.ts';
+import { misfitClasses } from '../host/select.ts';
 
 /** What clients send; the defaults may be left out. */
 export type EnrolBody = z.input<typeof enrolSchema>;
 export type AcceptBody = z.input<typeof acceptSchema>;
 export type ClaimBody = z.input<typeof claimSchema>;
+/** PUT /v1/claims/:id */
+export type ClaimPutBody = z.input<typeof claimPutSchema>;
+/** PATCH /v1/hosts/:host */
+export type DescribeBody = z.input<typeof describeSchema>;
+/** POST /v1/enrolments; each of `hosts` is an EnrolBody. */
+export type EnrolmentsBody = z.input<typeof enrolmentsSchema>;
+/** PUT /v1/hosts/:host/bmc */
+export type BmcBody = z.input<typeof bmcPutSchema>;
+/** POST /v1/hosts/:host/macs */
+export type MacsBody = z.input<typeof macsSchema>;
+export type PowerBody = z.input<typeof powerSchema>;
+export type LocateBody = z.input<typeof locateSchema>;
 export type ReprovisionBody = z.input<typeof reprovisionSchema>;
 export type DiskRuleBody = z.input<typeof diskRuleSchema>;
 
@@ -31,6 +56,10 @@ export const bmcJson = z.object({
   fingerprint: z.string().nullable(),
   insecure: z.boolean(),
   system: z.string().nullable(),
+  /** PEM of the authorities that are believed; they are public. */
+  ca: z.string().nullable(),
+  /** IPMI: cipher suites allowed beside 17 and 3. */
+  suites: z.array(z.number()),
 });
 
 /** Without the user data: it often carries credentials of the owner. */
@@ -44,7 +73,31 @@ export const hostClaimJson = z.object({
   disk: diskJson,
   phoneHome: z.enum(['image', 'cloud-init', 'none']),
   hasUserData: z.boolean(),
+  /** What the OS is told of its network; null: it asks DHCP. */
+  network: z.record(z.string(), z.unknown()).nullable(),
+  provisionTimeoutSeconds: z.number().nullable(),
   createdAt: time,
+});
+export const profileJson = z.object({
+  labels: z.record(z.string(), z.string()),
+  pool: z.string(),
+  rack: z.string().nullable(),
+  unit: z.number().nullable(),
+  failureDomain: z.string().nullable(),
+  note: z.string().nullable(),
+  network: z.record(z.string(), z.unknown()).nullable(),
+  dhcp: z.record(z.string(), z.unknown()).nullable(),
+});
+/** How the host is known again, beside `macs`, `uuid` and `serial`. */
+export const identityJson = z.object({
+  /** MACs seen with its UUID that wait for its BMC, or for POST /v1/hosts/:host/macs. */
+  proposals: z.array(z.object({ mac: z.string(), uuid: z.string(), at: time, asked: z.number() })),
+  /** Other hosts that are said to have the same. */
+  conflicts: z.array(
+    z.object({ what: z.enum(['uuid', 'serial', 'mac']), value: z.string(), host: z.object({ id: z.string(), name: z.string() }) }),
+  ),
+  refused: z.array(z.string()),
+  retired: z.array(z.object({ mac: z.string(), at: time, why: z.string() })),
 });
 
 export const hostJson = z.object({
@@ -61,6 +114,9 @@ export const hostJson = z.object({
   attempt: z.object({ step: z.string(), since: time, tries: z.number(), notBefore: time, reason: z.string() }).nullable(),
   macs: z.array(z.string()),
   uuid: z.string().nullable(),
+  serial: z.string().nullable(),
+  profile: profileJson,
+  identity: identityJson,
   firmware: z.enum(['bios', 'uefi']).nullable(),
   bmc: bmcJson.nullable(),
   /** What the BMC says of itself. */
@@ -115,10 +171,31 @@ export const dryRunJson = z.object({
   hostId: z.string(),
   allowed: z.boolean(),
   reason: z.string(),
-  image: z.string(),
-  disks: z.array(z.object({ disk: diskJson, fate: z.enum(['overwritten', 'untouched']), why: z.string() })),
+  /** null where no image is written. */
+  image: z.string().nullable(),
+  disks: z.array(z.object({ disk: diskJson, fate: z.enum(['overwritten', 'cleaned', 'untouched']), why: z.string() })),
 });
 export type DryRunJson = z.infer<typeof dryRunJson>;
+
+/** POST /v1/enrolments */
+export const enrolmentsJson = z.object({
+  written: z.boolean(),
+  rows: z.array(
+    z.object({
+      row: z.number(),
+      name: z.string().nullable(),
+      outcome: z.enum(['new', 'same', 'changed', 'error']),
+      reasons: z.array(z.string()),
+    }),
+  ),
+});
+export type EnrolmentsJson = z.infer<typeof enrolmentsJson>;
+/** `values` of the refusal `no-host-fits`. */
+export const misfitsJson = z.object({
+  lookedAt: z.number(),
+  classes: z.array(z.object({ class: z.enum(misfitClasses), count: z.number(), hosts: z.array(z.string()), detail: z.string() })),
+});
+export type MisfitsJson = z.infer<typeof misfitsJson>;
 
 export const timelineRowJson = z.object({
   seq: z.number(),
@@ -201,7 +278,18 @@ export const collectJson = z.object({
 export type CollectJson = z.infer<typeof collectJson>;
 
 /** The body of every refusal (RFC 9457). */
-export const problemJson = z.object({ status: z.number(), code: z.string(), detail: z.string() });
+export const problemJson = z.object({
+  type: z.string().optional(),
+  title: z.string().optional(),
+  status: z.number(),
+  /** Stable; clients decide by it. */
+  code: z.string(),
+  detail: z.string(),
+  /** `urn:remuda:request:<id>`: the same ID stands in the log and the audit log. */
+  instance: z.string().optional(),
+  /** What explains it, for programs. */
+  values: z.record(z.string(), z.unknown()).optional(),
+});
 export type ProblemJson = z.infer<typeof problemJson>;
 /** `step` is absent while the work itself is done. */
 export const progressJson = z.object({ step: z.literal('download').optional(), doneBytes: z.number(), totalBytes: z.number().optional() });
@@ -276,8 +364,6 @@ export const statusJson = z.object({
   warnings: z.array(z.string()),
 });
 export type StatusJson = z.infer<typeof statusJson>;
-
-export const healthJson = z.object({ status: z.literal('ok') });
 
 /** A list as every path answers it. */
 export const itemsOf = <T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T> }> => z.object({ items: z.array(item) });

@@ -47,7 +47,7 @@ export const renderDryRun = (runs: readonly DryRunJson[], { style }: Look): stri
   if (runs.length === 0) return 'No host could be taken: none is available. See: remuda host list\n';
   const parts = runs.map((run) => {
     const verdict = run.allowed ? style('good', 'would be claimed') : style('bad', 'would be refused');
-    const head = `${style('bold', plainText(run.host))}  ${verdict}: ${plainText(run.reason)}  (image ${plainText(run.image)})\n`;
+    const head = `${style('bold', plainText(run.host))}  ${verdict}: ${plainText(run.reason)}${run.image === null ? '' : `  (image ${plainText(run.image)})`}\n`;
     const disks =
       run.disks.length === 0
         ? '  no disk is known of this host\n'
@@ -55,7 +55,7 @@ export const renderDryRun = (runs: readonly DryRunJson[], { style }: Look): stri
             ['  disk', 'fate', 'why'],
             run.disks.map(({ disk, fate, why }): Cell[] => [
               `  ${diskText(disk)}`,
-              { text: fate.toUpperCase(), tone: fate === 'overwritten' ? 'bad' : 'good' },
+              { text: fate.toUpperCase(), tone: fate === 'untouched' ? 'good' : 'bad' },
               why,
             ]),
             style,

@@ -1,17 +1,20 @@
-/** How a claim finds its host and its disk: everything is checked before anything is touched. */
+/** How a claim finds its host and its disk: everything is checked before anything is touched, and one host is never given twice. */
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { BmcDriver } from '../bmc/driver.ts';
 import { RemudaError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
-import { chooseDisk, describeDisk, identityOf, isSameDisk } from '../host/disk.ts';
-import type { DiskChoice, DiskIdentity } from '../host/disk.ts';
-import type { Host, HostBmc, Intent } from '../host/host.ts';
-import { seedFiles, seedImage } from '../image/seed.ts';
-import type { ImageStore } from '../image/store.ts';
+import { chooseDisk } from '../host/disk.ts';
+import type { ClaimAsked, Host, HostBmc, Intent } from '../host/host.ts';
+import { byPreference, countMisfits, misfit, tellMisfits } from '../host/select.ts';
+import type { Misfit, Wish } from '../host/select.ts';
+import type { ImageEntry, ImageStore } from '../image/store.ts';
 import type { Store } from '../store/store.ts';
 import type { World } from '../world/world.ts';
+import { intentOf, networkOn } from './intent.ts';
 import type { Keeper } from './keeper.ts';
 import type { PresenceBook } from './presence.ts';
-import type { Asker, ClaimRequest, DryRun } from './rack.ts';
+import type { Asker, ClaimRequest } from './rack.ts';
 
 /** What the rack in this process is made of. */
 export interface RackParts {
@@ -24,70 +27,73 @@ export interface RackParts {
   readonly driverFor: (bmc: HostBmc) => BmcDriver;
   readonly newId: (prefix: string) => string;
 }
+export interface Claimed {
+  readonly host: Host;
+  /** This request made the claim. */
+  readonly isNew: boolean;
+}
+type Named = ClaimRequest & { readonly id: string };
 
-type Wanted = { readonly image: string; readonly hostName: string; readonly userData?: string };
-/** As long as any phone-home URL of ours, so that a seed that fits today fits when it is written. */
-const longestUrl = `http://255.255.255.255:65535/phone-home/${'x'.repeat(160)}`;
+/** The request as the claim keeps it. Salted with the claim's ID, so that equal user data of two claims do not show as equal. */
+const askedOf = (request: Named): ClaimAsked => {
+  const { owner, host, selector, disk, image, hostName, userData, network, provisionTimeoutSeconds } = request;
+  const hashed = userData === undefined ? undefined : createHash('sha256').update(`${request.id}\n${userData}`).digest('hex');
+  const said = { owner, host, selector, disk, image, hostName, userData: hashed, network, provisionTimeoutSeconds };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as it comes back from the store: absent fields are absent
+  return JSON.parse(JSON.stringify(said)) as ClaimAsked;
+};
+/** The first field in which two requests differ. */
+const difference = (a: ClaimAsked, b: ClaimAsked): string | undefined => {
+  const [before, after]: Readonly<Record<string, unknown>>[] = [{ ...a }, { ...b }];
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].find((key) => !isDeepStrictEqual(before?.[key], after?.[key]));
+};
 
-/** The intent for an image, checked: the image exists, fits the disk, and its seed has room for the user data. */
-export const intentOf = async ({ images, limits }: RackParts, wanted: Wanted, disk: DiskIdentity): Promise<Intent> => {
-  const { userData, hostName } = wanted;
-  const entry = await images.find(wanted.image);
-  if (entry.sizeBytes > disk.sizeBytes)
-    throw new RemudaError('disk-too-small', `image ${entry.name} has ${entry.sizeBytes} bytes and does not fit on ${describeDisk(disk)}`);
-  if (userData !== undefined && Buffer.byteLength(userData) > limits.userDataBytes)
-    throw new RemudaError('too-large', `the user data is larger than ${limits.userDataBytes} bytes`);
-  if (entry.seed === null && userData !== undefined)
-    throw new RemudaError('bad-request', `image ${entry.name} has no seed partition, so it cannot be given user data`);
-  if (entry.seed !== null)
-    seedImage(
-      seedFiles({ instanceId: 'x'.repeat(140), hostName, phoneHomeUrl: longestUrl, ...(userData === undefined ? {} : { userData }) }),
-      entry.seed.sizeBytes,
+/** The host of a claim that was made before; undefined for a new ID. Throws `claim-exists` where it was another request, or is over. */
+const standing = async ({ store, keeper }: RackParts, request: Named): Promise<Host | undefined> => {
+  const { id } = request;
+  const row = await store.claim(id);
+  if (row === undefined) return undefined;
+  if (row.releasedAt !== null)
+    throw new RemudaError('claim-exists', `claim ${id} was released; a claim's ID is never given again: ask under a new one`, {
+      values: { claim: id, releasedAt: row.releasedAt },
+    });
+  const host = await store.host(row.hostId);
+  if (host?.claim?.id !== id) return undefined;
+  const field = host.claim.asked === undefined ? undefined : difference(host.claim.asked, askedOf(request));
+  if (field !== undefined)
+    throw new RemudaError(
+      'claim-exists',
+      `claim ${id} holds host ${host.name} and was asked for with another ${field}: ask as before, reprovision it, or take a new ID`,
+      { values: { claim: id, host: host.name, field } },
     );
-  return {
-    image: entry.digest,
-    imageName: entry.name,
-    imageSizeBytes: entry.sizeBytes,
-    phoneHome: entry.phoneHome,
-    hostName,
-    ...(userData === undefined ? {} : { userData }),
-  };
+  return keeper.get(host.id) ?? host;
 };
 
-const choiceOn = (host: Host, request: ClaimRequest): DiskChoice =>
-  host.inventory === null
-    ? { refused: 'disk-missing', reason: `${host.name} was never inspected, so its disks are not known`, found: [] }
-    : chooseDisk(request.disk, host.inventory.disks);
-
-/** Why the host cannot be claimed now; undefined where it can. */
-const refusal = (host: Host): string | undefined => {
-  if (host.held !== null) return `held by ${host.held.by}: ${host.held.why}`;
-  if (host.failed !== null) return `failed at ${host.failed.step}: ${host.failed.reason}`;
-  if (host.claim !== null) return `claimed by ${host.claim.owner} (${host.claim.id})`;
-  return host.state === 'available' ? undefined : `it is ${host.state}`;
-};
-const candidates = ({ keeper }: RackParts, request: ClaimRequest): readonly Host[] =>
-  request.host === undefined ? keeper.all() : [keeper.find(request.host)];
-
-const wantedOn = (host: Host, request: ClaimRequest): Wanted => ({
-  image: request.image,
-  hostName: request.hostName ?? host.name,
-  ...(request.userData === undefined ? {} : { userData: request.userData }),
+export const wishOf = (request: ClaimRequest, image: ImageEntry): Wish => ({
+  selector: request.selector ?? {},
+  rule: request.disk,
+  imageBytes: image.sizeBytes,
+  isNamed: request.host !== undefined,
 });
-
-const claimOn = async (
-  parts: RackParts,
-  host: Host,
-  request: ClaimRequest & { readonly id: string },
-  ifVersion?: number,
-): Promise<Host> => {
-  const not = refusal(host);
-  if (not !== undefined)
-    throw new RemudaError(host.claim === null ? 'state-conflict' : 'host-claimed', `host ${host.name} cannot be claimed: ${not}`);
-  const choice = choiceOn(host, request);
+/** The intent of this claim on this host. */
+export const intentOn = (parts: RackParts, host: Host, request: ClaimRequest, image: ImageEntry): Intent => {
+  const { hostName = host.name, userData, network, disk } = request;
+  const choice = chooseDisk(disk, host.inventory?.disks ?? []);
   if ('refused' in choice)
     throw new RemudaError(choice.refused, `host ${host.name}: ${choice.reason}`, { values: { disks: choice.found } });
-  const intent = await intentOf(parts, wantedOn(host, request), choice.chosen);
+  const wanted = { image, hostName, ...(userData === undefined ? {} : { userData }), ...networkOn(host, network) };
+  return intentOf(parts.limits, wanted, choice.chosen);
+};
+const take = (
+  parts: RackParts,
+  host: Host,
+  request: Named,
+  more: { readonly image: ImageEntry; readonly ifVersion?: number },
+): Promise<Host> => {
+  const choice = chooseDisk(request.disk, host.inventory?.disks ?? []);
+  const intent = intentOn(parts, host, request, more.image);
+  if ('refused' in choice) throw new RemudaError('internal', `host ${host.name} was chosen for a disk that it has not`);
+  const { provisionTimeoutSeconds } = request;
   return parts.keeper.apply(
     host.id,
     {
@@ -97,79 +103,94 @@ const claimOn = async (
       intent,
       rule: request.disk,
       disk: choice.chosen,
+      asked: askedOf(request),
+      ...(provisionTimeoutSeconds === undefined ? {} : { provisionTimeoutSeconds }),
     },
-    ifVersion,
+    more.ifVersion,
   );
 };
 
-/**
- * Claims the named host, or the first available one whose disks fit. Idempotent by claim ID. Of several claims that meet at one host one wins; the others try the next host.
- */
-export const placeClaim = async (parts: RackParts, request: ClaimRequest, { ifVersion }: Asker): Promise<Host> => {
-  const id = request.id ?? parts.newId('c');
-  const row = await parts.store.claim(id);
-  const held = row === undefined ? undefined : parts.keeper.get(row.hostId);
-  if (row !== undefined && row.releasedAt !== null)
-    throw new RemudaError('claim-exists', `claim ${id} was released; a claim's ID is never given again`);
-  if (held !== undefined) return held;
-  const hosts = candidates(parts, request);
-  if (request.host !== undefined && hosts[0] !== undefined) return claimOn(parts, hosts[0], { ...request, id }, ifVersion);
-  const reasons: string[] = [];
-  for (const host of hosts) {
-    try {
-      return await claimOn(parts, host, { ...request, id });
-    } catch (error) {
-      if (
-        !(error instanceof RemudaError) ||
-        error.code === 'image-not-found' ||
-        error.code === 'claim-exists' ||
-        error.code === 'bad-request'
-      )
-        throw error;
-      reasons.push(error.message);
-    }
-  }
-  throw new RemudaError('conflict', `no host fits; ${hosts.length} looked at: ${reasons.join('; ') || 'there is none'}`, {
-    values: { hosts: hosts.length },
-  });
+/** Why the host that the owner named cannot be had. */
+const refuseNamed = ({ class: name, host, reason }: Misfit): never => {
+  if (name === 'uninspected')
+    throw new RemudaError('disk-missing', `host ${host.name} cannot be claimed: ${reason}, so its disks are not known`);
+  const passing = ['held', 'failed', 'cleaning', 'busy', 'discovered'].includes(name);
+  const code = name === 'claimed' ? 'host-claimed' : passing ? 'state-conflict' : 'no-host-fits';
+  throw new RemudaError(code, `host ${host.name} cannot be claimed: ${reason}`, { values: { host: host.name, class: name } });
+};
+const placeNamed = (parts: RackParts, request: Named, image: ImageEntry, ifVersion: number | undefined): Promise<Host> => {
+  const host = parts.keeper.find(request.host ?? '');
+  const missed = misfit(host, wishOf(request, image));
+  // What is wrong with its disks is told by what is thrown below.
+  if (missed !== undefined && missed.class !== 'disk-rule' && missed.class !== 'image-size') refuseNamed(missed);
+  return take(parts, host, request, { image, ...(ifVersion === undefined ? {} : { ifVersion }) });
 };
 
-/** What the claim would do to every disk of every host it might take. */
-export const dryRunOf = async (parts: RackParts, request: ClaimRequest): Promise<readonly DryRun[]> => {
-  const runs: DryRun[] = [];
-  for (const host of candidates(parts, request)) {
-    const choice = choiceOn(host, request);
-    const chosen = 'chosen' in choice ? choice.chosen : undefined;
-    const not = refusal(host) ?? ('refused' in choice ? choice.reason : undefined);
-    const unfit =
-      not ??
-      (chosen === undefined
-        ? 'no disk'
-        : await intentOf(parts, wantedOn(host, request), chosen).then(
-            () => undefined,
-            (error: unknown) => (error instanceof RemudaError ? error.message : Promise.reject(error as Error)),
-          ));
-    const disks = (host.inventory?.disks ?? []).map((found) => {
-      const disk = identityOf(found);
-      const named = chosen !== undefined && isSameDisk(disk, chosen);
-      if (!named)
-        return {
-          disk,
-          fate: 'untouched' as const,
-          why: found.removable ? 'removable' : found.readOnly ? 'read-only' : 'not named by the claim',
-        };
-      return unfit === undefined
-        ? { disk, fate: 'overwritten' as const, why: `named by ${JSON.stringify(request.disk)}` }
-        : { disk, fate: 'untouched' as const, why: `named, but the claim is refused: ${unfit}` };
+/** Somebody else was quicker with this host. */
+const lostTo = (error: unknown): boolean =>
+  error instanceof RemudaError && ['precondition-failed', 'host-claimed', 'state-conflict', 'host-not-found'].includes(error.code);
+
+/** The best host that fits, taken in the very version in which it was looked at; after a lost race everything is looked at anew. */
+const placeBest = async (parts: RackParts, request: Named, image: ImageEntry): Promise<Host> => {
+  const wish = wishOf(request, image);
+  for (let tries = 1; ; tries++) {
+    const hosts = parts.keeper.all();
+    const misfits: Misfit[] = [];
+    const fitting = hosts.filter((host) => {
+      const missed = misfit(host, wish);
+      if (missed !== undefined) misfits.push(missed);
+      return missed === undefined;
     });
-    runs.push({
-      host: host.name,
-      hostId: host.id,
-      allowed: unfit === undefined,
-      reason: unfit ?? 'the claim would be granted',
-      image: request.image,
-      disks,
-    });
+    const [best] = fitting.toSorted(byPreference);
+    if (best === undefined) {
+      const classes = countMisfits(misfits, wish);
+      throw new RemudaError('no-host-fits', tellMisfits(classes, hosts.length), { values: { lookedAt: hosts.length, classes } });
+    }
+    try {
+      return await take(parts, best, request, { image, ifVersion: best.version });
+    } catch (error) {
+      // The one that was quicker has written, and the next look sees it.
+      if (!lostTo(error) || tries >= parts.limits.claimTries) throw error;
+    }
   }
-  return runs;
+};
+
+const placeOnce = async (parts: RackParts, request: Named, { ifVersion }: Asker): Promise<Claimed> => {
+  const before = await standing(parts, request);
+  if (before !== undefined) return { host: before, isNew: false };
+  const image = await parts.images.find(request.image);
+  try {
+    const host = await (request.host === undefined ? placeBest(parts, request, image) : placeNamed(parts, request, image, ifVersion));
+    return { host, isNew: true };
+  } catch (error) {
+    // The same request came twice at once, and the other one has it.
+    if (!(error instanceof RemudaError) || error.code !== 'claim-exists') throw error;
+    const other = await standing(parts, request);
+    if (other === undefined) throw error;
+    return { host: other, isNew: false };
+  }
+};
+
+/** See Rack.claim. While it waits it looks again whenever something of the rack changed, but not more often than `claimLookMs`. */
+export const placeClaim = async (parts: RackParts, wanted: ClaimRequest, as: Asker, signal?: AbortSignal): Promise<Claimed> => {
+  const { world, presence, limits, newId } = parts;
+  const request = { ...wanted, id: wanted.id ?? newId('c') };
+  const until = world.clock.now() + request.waitSeconds * 1000;
+  const ended = signal === undefined ? world.signal : AbortSignal.any([signal, world.signal]);
+  for (;;) {
+    const changed = new AbortController();
+    // Listening begins before looking, so that nothing is missed in between.
+    const leftMs = until - world.clock.now();
+    const change = leftMs > 0 ? presence.changed(leftMs, AbortSignal.any([ended, changed.signal])) : undefined;
+    try {
+      return await placeOnce(parts, request, as);
+    } catch (error) {
+      const mayPass = error instanceof RemudaError && ['no-host-fits', 'state-conflict', 'host-claimed'].includes(error.code);
+      if (!mayPass || change === undefined || ended.aborted) throw error;
+      await change;
+      if (!ended.aborted) await world.clock.sleep(limits.claimLookMs);
+    } finally {
+      changed.abort();
+    }
+  }
 };

@@ -5,6 +5,7 @@ import { RemudaError } from '../errors.ts';
 import type { Code } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { Host, Job } from '../host/host.ts';
+import { macsOf } from '../host/identity.ts';
 import { inventorySchema } from '../host/inventory.ts';
 import { networkConfigYaml } from '../host/network.ts';
 import { decideWork } from '../host/plan.ts';
@@ -12,6 +13,7 @@ import type { ImageStore, Proof } from '../image/store.ts';
 import { seedFiles, seedImage } from '../image/seed.ts';
 import type { Ipv4 } from '../wire/address.ts';
 import type { Clock } from '../world/world.ts';
+import { recordEvidence } from './identifying.ts';
 import type { Keeper } from './keeper.ts';
 import type { PresenceBook } from './presence.ts';
 
@@ -101,7 +103,14 @@ export class Desk {
 
   async inventory(caller: Caller, body: unknown): Promise<void> {
     const { host, boot } = this.#agent(caller);
-    await this.#parts.keeper.apply(host.id, { type: 'inventory', boot, inventory: inventorySchema.parse(body) });
+    const inventory = inventorySchema.parse(body);
+    const { uuid, serial } = inventory;
+    await recordEvidence(this.#parts.keeper, host.id, { uuid, serial, macs: macsOf(inventory) }, (taken) => ({
+      type: 'inventory',
+      boot,
+      inventory,
+      taken,
+    }));
   }
 
   /** What to do next; waits a while for something to do. */
@@ -121,7 +130,7 @@ export class Desk {
       else if (work.work !== 'wait') return { work: work.work };
       const left = until - clock.now();
       if (left <= 0 || signal.aborted) return { work: 'wait' };
-      await presence.changed(left, signal);
+      await presence.changed(left, signal, host.id);
     }
   }
 
@@ -131,7 +140,7 @@ export class Desk {
     const { host } = this.#agent(caller);
     await this.#parts.keeper.apply(host.id, { type: 'job-started', jobId: job });
     this.#parts.presence.note(host.id, { progress: { job, step, done: doneBytes, total: totalBytes } });
-    this.#parts.presence.signalChange();
+    this.#parts.presence.signalChange(host.id);
   }
 
   /** The NoCloud file system of the current generation. Only to the agent of an uncontested boot that has begun to write this very job. */

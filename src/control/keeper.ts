@@ -82,10 +82,10 @@ export class Keeper {
     refuseOther(host, ifVersion);
     await this.#store.forget(host.id, host.version);
     this.#hosts.delete(host.id);
-    for (const mac of host.macs) this.#byMac.delete(mac);
+    for (const mac of host.macs) if (this.#byMac.get(mac) === host.id) this.#byMac.delete(mac);
     this.#presence.forget(host.id);
     this.#forgotten(host.id);
-    this.#presence.signalChange();
+    this.#presence.signalChange(host.id);
   }
   /**
    * Applies an event to the host as it stands in the store. A refusal of the rulebook is thrown with its code and reason.
@@ -112,13 +112,15 @@ export class Keeper {
   }
   #changed(host: Host): void {
     this.#remember(host);
-    this.#presence.signalChange();
+    this.#presence.signalChange(host.id);
     this.#wake(host.id);
   }
   #remember(host: Host): void {
     const known = this.#hosts.get(host.id);
     if (known !== undefined && known.version >= host.version) return;
     this.#hosts.set(host.id, host);
+    // A MAC that went is recognised no more, unless another host has it by now.
+    for (const mac of known?.macs ?? []) if (this.#byMac.get(mac) === host.id) this.#byMac.delete(mac);
     for (const mac of host.macs) this.#byMac.set(mac, host.id);
   }
 }

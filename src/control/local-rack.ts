@@ -1,33 +1,21 @@
 /** The rack in this process: what the API may ask becomes events of the rulebook. */
 import { RemudaError } from '../errors.ts';
-import { newHost } from '../host/host.ts';
-import type { Host, HostBmc } from '../host/host.ts';
-import { parseMac } from '../wire/address.ts';
-import type { Mac } from '../wire/address.ts';
-import { dryRunOf, intentOf, placeClaim } from './claiming.ts';
+import type { Host } from '../host/host.ts';
+import { conflictsOf, identityIndex } from '../host/identity.ts';
+import type { IdentityIndex } from '../host/identity.ts';
+import { parseUuid } from '../wire/address.ts';
+import { placeClaim } from './claiming.ts';
 import type { RackParts } from './claiming.ts';
+import { dryClaim, dryGeneration, dryRelease } from './dry-run.ts';
+import { bmcOf, clashes, enrol, enrolMany } from './enrolling.ts';
+import { takenBy } from './identifying.ts';
+import { intentOf, networkOn } from './intent.ts';
+import type { Wanted } from './intent.ts';
 import type { Keeper } from './keeper.ts';
-import type { Asker, Enrol, HostView, Rack, Reprovision } from './rack.ts';
+import { changeMacs, locate, power, setBmc } from './person.ts';
+import type { Asker, Describe, DryRun, HostView, Rack, Reprovision } from './rack.ts';
 
-const macsOf = (texts: readonly string[]): readonly Mac[] => texts.map((text) => parseMac(text)).filter((mac) => mac !== undefined);
-/** Without the keys that are absent: optional fields are absent or there, never undefined. */
-const bmcOf = (bmc: { readonly [K in keyof HostBmc]: HostBmc[K] | undefined } | undefined): { readonly bmc?: HostBmc } => {
-  if (bmc === undefined) return {};
-  const { protocol = 'redfish', url = '', username = '', password = '', fingerprint, insecure, system } = bmc;
-  return {
-    bmc: {
-      protocol,
-      url,
-      username,
-      password,
-      ...(fingerprint === undefined ? {} : { fingerprint }),
-      ...(insecure === undefined ? {} : { insecure }),
-      ...(system === undefined ? {} : { system }),
-    },
-  };
-};
-
-const viewOf = ({ presence }: RackParts, host: Host): HostView => {
+const viewOf = ({ presence }: RackParts, host: Host, index: IdentityIndex): HostView => {
   const { doing, progress } = presence.of(host.id);
   const busy = progress !== undefined && host.job?.id === progress.job;
   return {
@@ -39,39 +27,8 @@ const viewOf = ({ presence }: RackParts, host: Host): HostView => {
           : 'about to take its next step'
         : `held by ${host.held.by}: ${host.held.why}`,
     ...(busy ? { progress } : {}),
+    conflicts: conflictsOf(host, index),
   };
-};
-
-const enrol = ({ world, keeper, newId }: RackParts, spec: Enrol, { by }: Asker): Promise<Host> => {
-  const macs = macsOf(spec.macs);
-  if (macs.length === 0 && spec.bmc === undefined)
-    return Promise.reject(
-      new RemudaError('bad-request', `${spec.name}: name a MAC address or a BMC; without either nobody can recognise the server`),
-    );
-  const fresh = {
-    id: newId('h'),
-    name: spec.name,
-    state: 'enrolled' as const,
-    macs,
-    ...(spec.firmware === undefined ? {} : { firmware: spec.firmware }),
-    ...bmcOf(spec.bmc),
-  };
-  return keeper.create(newHost(fresh, world.clock.now()), `enrolled by ${by}`);
-};
-
-/** One command to the BMC, for a person; what one reading showed afterwards stands in the timeline. */
-const power = async (
-  { world, keeper, driverFor }: RackParts,
-  idOrName: string,
-  wanted: 'on' | 'off',
-  { by, ifVersion }: Asker,
-): ReturnType<Rack['power']> => {
-  const host = await keeper.look(idOrName, ifVersion);
-  if (host.bmc === null) throw new RemudaError('state-conflict', `host ${host.name} has no BMC: press its power button`);
-  const { settled, observed, note } = await driverFor(host.bmc).setPower(wanted, world.signal);
-  await keeper.apply(host.id, { type: 'power-commanded', by, wanted, note: settled ? `it is ${observed}` : `the BMC shows ${observed}` });
-  if (observed !== 'unknown') await keeper.apply(host.id, { type: 'power-seen', power: observed });
-  return { observed, settled, ...(note === undefined ? {} : { note }) };
 };
 
 const holderOf = async ({ store, keeper }: RackParts, claimId: string): Promise<{ readonly host: Host; readonly released: boolean }> => {
@@ -81,13 +38,33 @@ const holderOf = async ({ store, keeper }: RackParts, claimId: string): Promise<
     throw new RemudaError('claim-not-found', `there is no claim ${claimId}; \`remuda claim list\` shows all`);
   return { host, released: row.releasedAt !== null };
 };
-const reprovision = async (parts: RackParts, claimId: string, wanted: Reprovision, { ifVersion }: Asker): Promise<Host> => {
+/** The host of a claim that is not over. */
+const claimedHost = async (parts: RackParts, claimId: string): Promise<Host & { readonly claim: NonNullable<Host['claim']> }> => {
   const { host } = await holderOf(parts, claimId);
   if (host.claim?.id !== claimId) throw new RemudaError('claim-not-found', `claim ${claimId} was released`);
-  const { intent, disk } = host.claim;
-  const userData = wanted.userData ?? intent.userData;
-  const next = { image: wanted.image, hostName: wanted.hostName ?? intent.hostName, ...(userData === undefined ? {} : { userData }) };
-  return parts.keeper.apply(host.id, { type: 'reprovision', claimId, intent: await intentOf(parts, next, disk) }, ifVersion);
+  return { ...host, claim: host.claim };
+};
+/** What the next generation is made of: what is not said stays as it is. */
+const nextOf = async (
+  { images }: RackParts,
+  host: Host & { readonly claim: NonNullable<Host['claim']> },
+  said: Reprovision,
+): Promise<Wanted> => {
+  const { intent } = host.claim;
+  const userData = said.userData ?? intent.userData;
+  const network = networkOn(host, said.network ?? intent.network);
+  const image = await images.find(said.image);
+  return { image, hostName: said.hostName ?? intent.hostName, ...(userData === undefined ? {} : { userData }), ...network };
+};
+const reprovision = async (parts: RackParts, claimId: string, said: Reprovision, { ifVersion }: Asker): Promise<Host> => {
+  const host = await claimedHost(parts, claimId);
+  const intent = intentOf(parts.limits, await nextOf(parts, host, said), host.claim.disk);
+  return parts.keeper.apply(host.id, { type: 'reprovision', claimId, intent }, ifVersion);
+};
+const dryReprovision = async (parts: RackParts, claimId: string, said: Reprovision): Promise<DryRun> => {
+  const host = await claimedHost(parts, claimId);
+  const next = await nextOf(parts, host, said);
+  return dryGeneration(host, said.image, () => intentOf(parts.limits, next, host.claim.disk));
 };
 /** A release that is over is no error: whoever asks twice gets the host as it is. */
 const release = async (parts: RackParts, claimId: string, { by, ifVersion }: Asker): Promise<Host> => {
@@ -95,25 +72,62 @@ const release = async (parts: RackParts, claimId: string, { by, ifVersion }: Ask
   return released ? host : parts.keeper.apply(host.id, { type: 'release', claimId, by }, ifVersion);
 };
 
+/** See Rack.describe. Two hosts in one place of the rack, or of one serial number, are refused: the other one is named. */
+const describe = async ({ keeper }: RackParts, idOrName: string, said: Describe, { by, ifVersion }: Asker): Promise<Host> => {
+  const { serial, uuid: text, ...patch } = said;
+  const host = await keeper.look(idOrName, ifVersion);
+  const uuid = text === undefined || text === null ? text : parseUuid(text);
+  const others = keeper.all().filter(({ id }) => id !== host.id);
+  const { rack = host.profile.rack, unit = host.profile.unit } = patch;
+  const moves = patch.rack !== undefined || patch.unit !== undefined;
+  const taken = takenBy(keeper, host.id, { uuid: uuid ?? undefined, serial: serial ?? undefined, macs: [] });
+  const against = [
+    ...(moves ? clashes({ bmc: null, profile: { ...host.profile, rack, unit } }, others) : []),
+    ...taken.map(({ what, value, host: other }) => `${what} ${value} is that of host ${other}`),
+  ];
+  if (against.length > 0)
+    throw new RemudaError('host-exists', `host ${host.name} cannot be described so: ${against.join('; ')}`, {
+      values: { reasons: against },
+    });
+  return keeper.apply(
+    host.id,
+    { type: 'described', by, patch, ...(serial === undefined ? {} : { serial }), ...(uuid === undefined ? {} : { uuid }) },
+    ifVersion,
+  );
+};
+
 export const localRack = (parts: RackParts): Rack => {
   const { keeper, presence, store } = parts;
   const apply = (idOrName: string, event: Parameters<Keeper['apply']>[1], { ifVersion }: Asker): Promise<Host> =>
     Promise.resolve().then(() => keeper.apply(keeper.find(idOrName).id, event, ifVersion));
   return {
-    hosts: () => Promise.resolve(keeper.all().map((host) => viewOf(parts, host))),
-    host: (idOrName) => Promise.resolve().then(() => viewOf(parts, keeper.find(idOrName))),
+    hosts: () =>
+      Promise.resolve().then(() => {
+        const hosts = keeper.all();
+        const index = identityIndex(hosts);
+        return hosts.map((host) => viewOf(parts, host, index));
+      }),
+    host: (idOrName) => Promise.resolve().then(() => viewOf(parts, keeper.find(idOrName), identityIndex(keeper.all()))),
     enrol: (spec, as) => enrol(parts, spec, as),
-    accept: (idOrName, spec, as) => apply(idOrName, { type: 'accept', by: as.by, ...bmcOf(spec.bmc) }, as),
+    enrolMany: (wanted, as) => enrolMany(parts, wanted, as),
+    describe: (idOrName, patch, as) => describe(parts, idOrName, patch, as),
+    macs: (idOrName, change, as) => changeMacs(parts, idOrName, change, as),
+    setBmc: (idOrName, bmc, as) => setBmc(parts, idOrName, bmc, as),
+    accept: (idOrName, spec, as) =>
+      apply(idOrName, { type: 'accept', by: as.by, ...(spec.bmc === undefined ? {} : { bmc: bmcOf(spec.bmc) }) }, as),
     power: (idOrName, wanted, as) => power(parts, idOrName, wanted, as),
+    locate: (idOrName, wanted, as) => locate(parts, idOrName, wanted, as),
     hold: (idOrName, why, as) => apply(idOrName, { type: 'hold', by: as.by, why }, as),
     unhold: (idOrName, as) => apply(idOrName, { type: 'unhold', by: as.by }, as),
     retry: (idOrName, as) => apply(idOrName, { type: 'retry', by: as.by }, as),
     forget: (idOrName, { ifVersion }) => Promise.resolve().then(() => keeper.forget(keeper.find(idOrName), ifVersion)),
-    claim: (request, as) => placeClaim(parts, request, as),
-    dryRun: (request) => dryRunOf(parts, request),
+    claim: (request, as, signal) => placeClaim(parts, request, as, signal),
+    dryRun: (request) => dryClaim(parts, request),
     reprovision: (claimId, wanted, as) => reprovision(parts, claimId, wanted, as),
+    dryReprovision: (claimId, wanted) => dryReprovision(parts, claimId, wanted),
+    dryRelease: async (claimId) => dryRelease((await holderOf(parts, claimId)).host, claimId),
     release: (claimId, as) => release(parts, claimId, as),
     timeline: (idOrName, options) => Promise.resolve().then(() => store.timeline(keeper.find(idOrName).id, options)),
-    changed: (ms, signal) => presence.changed(ms, signal),
+    changed: (ms, signal, hostId) => presence.changed(ms, signal, hostId),
   };
 };

@@ -1,10 +1,11 @@
 /** What was seen on the wire: it goes into the timeline in batches, may be lost, and is how an unknown machine becomes a discovered host. */
-import { reasonOf } from '../errors.ts';
+import { RemudaError, reasonOf } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { newHost } from '../host/host.ts';
-import type { Firmware, JournalEntry } from '../host/host.ts';
+import type { Firmware, Host, JournalEntry } from '../host/host.ts';
+import { identify, sameUuid, tellingUuid } from '../host/identity.ts';
 import type { Store } from '../store/store.ts';
-import type { Mac } from '../wire/address.ts';
+import type { Mac, Uuid } from '../wire/address.ts';
 import type { Observation } from '../wire/words.ts';
 import type { World } from '../world/world.ts';
 import type { Keeper } from './keeper.ts';
@@ -36,6 +37,7 @@ export class Observer {
     const { keeper, presence, limits } = this.#parts;
     const host = keeper.byMac(observation.mac);
     if (host === undefined) return this.#discover(observation);
+    this.#doubt(host, observation);
     presence.note(host.id, { packet: { at: observation.at, text: observation.text } });
     if (this.#pending.length >= limits.timelinePendingMax) this.#lost++;
     else
@@ -62,9 +64,33 @@ export class Observer {
     this.#lost = 0;
     try {
       await store.observe(entries);
-      presence.signalChange();
+      for (const hostId of new Set(entries.map((entry) => entry.hostId))) presence.signalChange(hostId);
     } catch (error) {
       world.log.warn('observations not written', { count: entries.length, reason: reasonOf(error) });
+    }
+  }
+  /** A known MAC in a machine with the UUID of another host: the NIC was moved, perhaps. The other host is told; this one is as it is. */
+  #doubt(host: Host, { mac, client }: Observation): void {
+    const uuid = tellingUuid(client?.uuid);
+    const own = host.identified?.uuid ?? host.uuid;
+    if (uuid === undefined || own === null || sameUuid(own, uuid) || this.#discovering.has(mac)) return;
+    const found = identify({ uuid, macs: [] }, this.#parts.keeper.all());
+    if (typeof found === 'string' || !('host' in found) || found.host.id === host.id) return;
+    if (found.host.identity?.proposals.some((one) => one.mac === mac) === true) return;
+    this.#discovering.add(mac);
+    void this.#propose(found.host, mac, uuid).finally(() => this.#discovering.delete(mac));
+  }
+  /** Whether the host now waits for somebody to say that the MAC is its own. */
+  async #propose(host: Host, mac: Mac, uuid: Uuid): Promise<boolean> {
+    const { keeper, world } = this.#parts;
+    if (host.identity?.refused.includes(mac) === true) return false;
+    try {
+      await keeper.apply(host.id, { type: 'mac-proposed', mac, uuid });
+      return true;
+    } catch (error) {
+      if (error instanceof RemudaError) world.log.warn('a MAC could not be proposed', { host: host.name, mac, reason: error.message });
+      else world.log.error('a MAC could not be proposed', { host: host.name, mac, reason: reasonOf(error), error });
+      return false;
     }
   }
   /** A machine that asks for a network boot and is nobody's: seen, never written, never booted by us until somebody accepts it. */
@@ -75,9 +101,21 @@ export class Observer {
     if (this.#discovering.size >= 16 || keeper.all().filter((host) => host.state === 'discovered').length >= limits.dhcpUnknownClientsMax)
       return;
     this.#discovering.add(mac);
-    void this.#create(observation).finally(() => this.#discovering.delete(mac));
+    void this.#meet(observation).finally(() => this.#discovering.delete(mac));
   }
-  async #create({ client, mac, text }: Observation): Promise<void> {
+  /** By its UUID it may be a host that we know, with a new NIC. UUIDs are no secret and not always one of a kind: it is proposed, no more. */
+  async #meet(observation: Observation): Promise<void> {
+    const { client, mac, at } = observation;
+    const uuid = tellingUuid(client?.uuid);
+    const found = uuid === undefined ? 'unknown' : identify({ uuid, macs: [mac] }, this.#parts.keeper.all());
+    if (uuid === undefined || found === 'unknown') return this.#create(observation, '');
+    if ('conflict' in found) return this.#create(observation, `; ${found.reason}: which one it is must be said by somebody`);
+    this.#parts.presence.note(found.host.id, { packet: { at, text: observation.text } });
+    if (found.host.identity?.proposals.some((one) => one.mac === mac) === true) return undefined;
+    if (await this.#propose(found.host, mac, uuid)) return undefined;
+    return this.#create(observation, `; it has the UUID of ${found.host.name}, which is not it`);
+  }
+  async #create({ client, mac, text }: Observation, more: string): Promise<void> {
     const { keeper, newId, world, accepts } = this.#parts;
     const firmware: Firmware | undefined = client?.arch === 'bios' ? 'bios' : client?.arch === 'x64-uefi' ? 'uefi' : undefined;
     const spec = {
@@ -89,7 +127,7 @@ export class Observer {
       ...(firmware === undefined ? {} : { firmware }),
     };
     try {
-      const host = await keeper.create(newHost(spec, world.clock.now()), `seen for the first time: ${text}`);
+      const host = await keeper.create(newHost(spec, world.clock.now()), `seen for the first time: ${text}${more}`);
       if (accepts(mac)) await keeper.apply(host.id, { type: 'accept', by: 'the rule in the configuration' });
     } catch (error) {
       world.log.warn('a machine was seen but could not be recorded', { mac, reason: reasonOf(error) });

@@ -22,7 +22,8 @@ export class PresenceBook {
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #book = new Map<string, Presence>();
-  #waiters = new Set<() => void>();
+  /** Each with the only host that it waits for. */
+  readonly #waiters = new Map<() => void, string | undefined>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -46,14 +47,12 @@ export class PresenceBook {
   forget(hostId: string): void {
     this.#book.delete(hostId);
   }
-  /** Wakes whoever waits for a change of any host. */
-  signalChange(): void {
-    const waiters = this.#waiters;
-    this.#waiters = new Set();
-    for (const wake of waiters) wake();
+  /** Wakes whoever waits for a change of this host, or of any. */
+  signalChange(hostId: string): void {
+    for (const [wake, wanted] of this.#waiters) if (wanted === undefined || wanted === hostId) wake();
   }
-  /** Resolves at the next change, after `ms`, or when `signal` ends; never rejects. */
-  changed(ms: number, signal: AbortSignal): Promise<void> {
+  /** Resolves at the next change (of this host alone, where one is named), after `ms`, or when `signal` ends; never rejects. */
+  changed(ms: number, signal: AbortSignal, hostId?: string): Promise<void> {
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
@@ -63,7 +62,7 @@ export class PresenceBook {
         resolve();
       };
       const cancel = this.#clock.after(ms, done);
-      this.#waiters.add(done);
+      this.#waiters.set(done, hostId);
       signal.addEventListener('abort', done, { once: true });
     });
   }

@@ -8,6 +8,7 @@ import type { Host, HostBmc, Power } from '../host/host.ts';
 import { plan } from '../host/plan.ts';
 import type { Seen, Step } from '../host/plan.ts';
 import type { World } from '../world/world.ts';
+import { recordEvidence } from './identifying.ts';
 import type { Keeper } from './keeper.ts';
 import type { Activation } from './loop.ts';
 import type { PresenceBook } from './presence.ts';
@@ -90,14 +91,36 @@ const identify = async (context: Context): Promise<Activation> => {
   if (driver === undefined) throw new RemudaError('internal', 'identify was planned for a host without a BMC');
   try {
     const { power, bmcVersion: _version, ...identity } = await driver.identify(world.signal);
-    await keeper.apply(host.id, { type: 'identified', ...identity });
+    const stranger = identity.macs.map((mac) => ({ mac, owner: keeper.byMac(mac) })).find(({ owner }) => isOther(owner, host));
+    // Two hosts that name one BMC, or one machine twice: a step of one would switch the other. Nothing is done before somebody has looked.
+    if (stranger !== undefined) {
+      const reason = `its BMC names the MAC ${stranger.mac}, which is one of host ${stranger.owner?.name ?? ''}: correct the address of the BMC, or remove the MAC there, then retry`;
+      await keeper.apply(host.id, { type: 'step-failed', step: 'identify', code: 'identity-conflict', reason });
+      return { result: 'failed', reason };
+    }
+    await recordEvidence(keeper, host.id, identity, (taken) => ({ type: 'identified', ...identity, taken }));
     if (power !== host.facts.power) await keeper.apply(host.id, { type: 'power-seen', power });
     return done('identify');
   } catch (error) {
     if (!(error instanceof RemudaError)) throw error;
-    // A BMC that names a MAC of another host is a conflict that no retry mends by itself, but the operator may.
     return missed(context, 'identify', codeOf(error), reasonOf(error));
   }
+};
+
+const isOther = (owner: Host | undefined, host: Host): boolean =>
+  owner !== undefined && owner.id !== host.id && owner.state !== 'discovered';
+
+/** A MAC was proposed: the host's own BMC knows. A running host is not failed because its BMC is silent. */
+const confirm = async ({ host, driver, keeper, world }: Context): Promise<Activation> => {
+  if (driver === undefined) throw new RemudaError('internal', 'confirm was planned for a host without a BMC');
+  try {
+    const { power: _power, bmcVersion: _version, ...identity } = await driver.identify(world.signal);
+    await recordEvidence(keeper, host.id, identity, (taken) => ({ type: 'identified', ...identity, taken }));
+  } catch (error) {
+    if (!(error instanceof RemudaError) || !error.code.startsWith('bmc-')) throw error;
+    await keeper.apply(host.id, { type: 'mac-asked', code: error.code, reason: error.message });
+  }
+  return done('confirm');
 };
 
 type Hands = { readonly [K in Step['do']]: (context: Context, step: Extract<Step, { do: K }>) => Promise<Activation> };
@@ -105,6 +128,7 @@ type Hands = { readonly [K in Step['do']]: (context: Context, step: Extract<Step
 const hands: Hands = {
   wait: (_context, step) => Promise.resolve({ result: 'wait', until: step.until, why: step.why }),
   identify,
+  confirm,
   'power-off': (context) =>
     command(
       context,
@@ -142,6 +166,10 @@ const hands: Hands = {
   'fail-boot': async ({ host, keeper, limits }, step) => {
     await keeper.apply(host.id, { type: 'boot-failed', code: step.code, reason: step.reason, triesMax: limits.stepTries });
     return done('fail-boot');
+  },
+  'time-out': async ({ host, keeper }, step) => {
+    await keeper.apply(host.id, { type: 'timed-out', step: step.step, reason: step.reason });
+    return { result: 'failed', reason: step.reason };
   },
   fail: async ({ host, keeper }, step) => {
     await keeper.apply(host.id, { type: 'step-failed', step: step.step, code: step.code, reason: step.reason });

@@ -58,7 +58,13 @@ export type HostEvent =
     }
   | { readonly type: 'mac-asked'; readonly code: Code; readonly reason: string }
   | { readonly type: 'power-seen'; readonly power: Power }
-  | { readonly type: 'power-commanded'; readonly by: string; readonly wanted: 'on' | 'off'; readonly note: string }
+  | {
+      readonly type: 'power-commanded';
+      readonly by: string;
+      readonly wanted: 'on' | 'off' | 'soft' | 'cycle' | 'reset';
+      readonly note: string;
+    }
+  | { readonly type: 'located'; readonly by: string; readonly note: string }
   // steps of the control loop
   | { readonly type: 'boot-opened' }
   | { readonly type: 'boot-armed'; readonly note: string }

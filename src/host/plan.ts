@@ -18,12 +18,15 @@ export interface Seen {
 export type Step =
   | { readonly do: 'wait'; readonly until: number; readonly why: string }
   | { readonly do: 'identify' }
+  /** A MAC was proposed: its BMC is asked whether it is the host's. */
+  | { readonly do: 'confirm' }
   | { readonly do: 'power-off'; readonly why: string }
   | { readonly do: 'open-boot' }
   | { readonly do: 'boot-once' }
   | { readonly do: 'power-on'; readonly why: string }
   | { readonly do: 'record-powered' }
   | { readonly do: 'fail-boot'; readonly code: Code; readonly reason: string }
+  | { readonly do: 'time-out'; readonly step: string; readonly reason: string }
   | { readonly do: 'fail'; readonly step: string; readonly code: Code; readonly reason: string };
 
 const forever = Number.MAX_SAFE_INTEGER;
@@ -107,9 +110,31 @@ const parked = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
   return now >= until ? { do: 'power-off', why: 'available and not needed' } : wait('may be claimed, parked in the agent', until);
 };
 
+/** When the owner's patience is over; undefined where nobody waits. */
+const deadlineOf = ({ state, claim }: Host): number | undefined =>
+  state === 'provisioning' && claim?.provisionTimeoutSeconds !== undefined
+    ? (claim.generationAt ?? claim.createdAt) + claim.provisionTimeoutSeconds * 1000
+    : undefined;
+
 /** The next step of a host. Never a power cycle or a reset: off, boot once, on. */
 export const plan = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
   if (host.held !== null) return wait(`held by ${host.held.by}: ${host.held.why}`);
+  const waiting = host.bmc === null || host.state === 'discovered' ? [] : (host.identity?.proposals ?? []);
+  if (waiting.some(({ asked, askedAt }) => asked < limits.stepTries && now >= askedAt + (asked === 0 ? 0 : limits.resyncMs)))
+    return { do: 'confirm' };
+  const step = nextStep(host, seen, now, limits);
+  const deadline = host.failed === null ? deadlineOf(host) : undefined;
+  if (deadline === undefined || step.do === 'fail') return step;
+  if (now >= deadline) {
+    const doing = host.job?.kind ?? (isInstalled(host) ? 'phone-home' : 'boot');
+    const text = step.do === 'wait' ? step.why : step.do;
+    return { do: 'time-out', step: doing, reason: `not provisioned within ${minutes(patienceMs(host))}; last: ${text}` };
+  }
+  return step.do === 'wait' ? { ...step, until: Math.min(step.until, deadline) } : step;
+};
+const patienceMs = ({ claim }: Host): number => (claim?.provisionTimeoutSeconds ?? 0) * 1000;
+
+const nextStep = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
   if (host.failed !== null) return wait(`failed at ${host.failed.step}: ${host.failed.reason}`);
   // Before the pause to the next try: reading the power is tried at each activation, so a BMC that stays silent never gets past it.
   // While the agent works, nobody needs the BMC.

@@ -7,6 +7,7 @@ import type { Boot, HostState } from './host.ts';
 export const bootRules: Rules<
   | 'power-seen'
   | 'power-commanded'
+  | 'located'
   | 'boot-opened'
   | 'boot-armed'
   | 'boot-powered'
@@ -24,6 +25,7 @@ export const bootRules: Rules<
     return change(host, gone ? { ...part, boot: closed(host.boot, now) } : part, now, { text: `power is ${event.power}` });
   },
   'power-commanded': (host, event, now) => change(host, {}, now, { text: `power ${event.wanted} asked by ${event.by}: ${event.note}` }),
+  located: (host, event, now) => change(host, {}, now, { text: `identify light asked by ${event.by}: ${event.note}` }),
 
   'boot-opened': (host, _event, now) => {
     const number = host.facts.bootCount + 1;

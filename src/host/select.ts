@@ -99,7 +99,7 @@ const below = (has: number, wanted: number | undefined): { readonly reason: stri
   wanted === undefined || has >= wanted ? undefined : { reason: `has ${has}, wanted ${wanted}`, has };
 
 const tests: { readonly [K in MisfitClass]: Test } = {
-  discovered: (host) => (host.state === 'discovered' ? { reason: 'nobody has accepted it yet' } : undefined),
+  discovered: (host) => (host.state === 'discovered' ? { reason: 'it is discovered: nobody has accepted it yet' } : undefined),
   pool: (host, { selector, isNamed }) => {
     const wanted = selector.pool ?? (isNamed ? undefined : plainProfile.pool);
     return wanted === undefined || host.profile.pool === wanted
@@ -133,7 +133,7 @@ const tests: { readonly [K in MisfitClass]: Test } = {
   held: ({ held }) => (held === null ? undefined : { reason: `held by ${held.by}: ${held.why}` }),
   failed: ({ failed }) => (failed === null ? undefined : { reason: `failed at ${failed.step}: ${failed.reason}` }),
   claimed: ({ claim }) => (claim === null ? undefined : { reason: `claimed by ${claim.owner} (${claim.id})` }),
-  cleaning: ({ state }) => (state === 'cleaning' ? { reason: 'it is being cleaned' } : undefined),
+  cleaning: ({ state }) => (state === 'cleaning' ? { reason: 'it is cleaning: its last disk is not clean yet' } : undefined),
   busy: ({ state }) => (state === 'available' ? undefined : { reason: `it is ${state}` }),
 };
 
@@ -199,6 +199,8 @@ export interface MisfitCount {
   /** `with too little memory (largest 64 GiB, wanted 128 GiB)` */
   readonly detail: string;
 }
+/** Their sentence says all there is to say. */
+const tellAll: ReadonlySet<MisfitClass> = new Set(['discovered', 'uninspected', 'cleaning']);
 /** The misfits by class, the largest class first. */
 export const countMisfits = (misfits: readonly Misfit[], wish: Wish): readonly MisfitCount[] =>
   misfitClasses
@@ -208,7 +210,7 @@ export const countMisfits = (misfits: readonly Misfit[], wish: Wish): readonly M
       const wanted = wantedOf(name, wish);
       const most =
         has.length === 0 || wanted === undefined ? '' : ` (largest ${amount(name, Math.max(...has))}, wanted ${amount(name, wanted)})`;
-      const only = of.length === 1 && most === '' ? `: ${of[0]?.reason ?? ''}` : '';
+      const only = of.length === 1 && most === '' && !tellAll.has(name) ? `: ${of[0]?.reason ?? ''}` : '';
       return {
         class: name,
         count: of.length,

@@ -7,12 +7,15 @@ import { RemudaError } from '../../src/errors.ts';
 import type { Code } from '../../src/errors.ts';
 import { newHost } from '../../src/host/host.ts';
 import type { Claim, Host } from '../../src/host/host.ts';
+import { patched } from '../../src/host/profile.ts';
 import type { Manifest } from '../../src/image/manifest.ts';
 import type { ImageEntry } from '../../src/image/store.ts';
 import type { JournalRow } from '../../src/store/store.ts';
+import type { Limits } from '../../src/limits.ts';
 import { parseIpv4, parseMac } from '../../src/wire/address.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import type { Lease } from '../../src/wire/words.ts';
+import { fakeAccess } from './access-parts.ts';
 
 export const now = Date.UTC(2026, 10, 21, 2, 14, 5);
 export const minute = 60_000;
@@ -178,7 +181,12 @@ export class FakeRack {
     power: async (idOrName, wanted, { by }) => {
       this.#note('power', idOrName, wanted, by);
       this.view(idOrName);
-      return { observed: wanted, settled: true };
+      return { observed: wanted === 'off' ? 'off' : 'on', settled: true };
+    },
+    locate: async (idOrName, wanted, { by }) => {
+      this.#note('locate', idOrName, wanted, by);
+      this.view(idOrName);
+      return { observed: wanted.on ? 'on' : 'off', settled: true };
     },
     hold: async (idOrName, why, { by }) => {
       this.#note('hold', idOrName, why, by);
@@ -201,7 +209,8 @@ export class FakeRack {
       const host = this.view(request.host ?? 'h1').host;
       const part = request.id === undefined ? {} : { id: request.id };
       this.happen(host.id, `claimed by ${request.owner}`);
-      return this.put(claimOn(host, { owner: request.owner, ...part }, request.userData), { doing: 'waiting for the first packet' });
+      const claimed = claimOn(host, { owner: request.owner, ...part }, request.userData);
+      return { host: this.put(claimed, { doing: 'waiting for the first packet' }), isNew: host.claim?.id !== claimed.claim?.id };
     },
     dryRun: async (request) => {
       this.#note('dryRun', request);
@@ -211,6 +220,31 @@ export class FakeRack {
       this.#note('reprovision', claimId, wanted, by);
       const host = this.#claimed(claimId);
       return this.put(claimOn(host, { id: claimId, generation: (host.claim?.generation ?? 0) + 1 }, wanted.userData));
+    },
+    enrolMany: async (wanted, { by }) => {
+      this.#note('enrolMany', wanted, by);
+      return { written: !wanted.dryRun, rows: wanted.hosts.map((_, row) => ({ row, name: null, outcome: 'new', reasons: [] })) };
+    },
+    describe: async (idOrName, patch, { by }) => {
+      this.#note('describe', idOrName, patch, by);
+      const { host } = this.view(idOrName);
+      return this.put({ ...host, profile: patched(host.profile, patch) });
+    },
+    macs: async (idOrName, change, { by }) => {
+      this.#note('macs', idOrName, change, by);
+      return this.put(this.view(idOrName).host);
+    },
+    setBmc: async (idOrName, bmc, { by }) => {
+      this.#note('setBmc', idOrName, bmc, by);
+      return this.put({ ...this.view(idOrName).host, ...(bmc === null ? { bmc: null } : {}) });
+    },
+    dryReprovision: async (claimId, wanted) => {
+      this.#note('dryReprovision', claimId, wanted);
+      return dryRun;
+    },
+    dryRelease: async (claimId) => {
+      this.#note('dryRelease', claimId);
+      return { ...dryRun, image: null };
     },
     release: async (claimId, { by }) => {
       this.#note('release', claimId, by);
@@ -298,11 +332,20 @@ export const lease: Lease = {
   endsAt: now + 59 * minute,
 };
 
-/** A rack with one available host h1, one image, one lease. */
-export const fakeDeps = (): { readonly deps: AdminDeps; readonly rack: FakeRack; readonly desk: FakeDesk } => {
+/** A rack with one available host h1, one image, one lease; behind a door with no tokens yet. */
+export const fakeDeps = (
+  more: Partial<Limits> = {},
+): { readonly deps: AdminDeps; readonly rack: FakeRack; readonly desk: FakeDesk; readonly access: ReturnType<typeof fakeAccess> } => {
   const rack = new FakeRack();
   const desk = new FakeDesk();
+  const access = fakeAccess(more);
+  access.records.entries = () => rack.timelineRows;
   rack.put(readyHost('h1'));
   desk.entries.push(image('debian'));
-  return { rack, desk, deps: { rack: rack.port, images: desk.port, leases: () => [lease], status: async () => status } };
+  return {
+    rack,
+    desk,
+    access,
+    deps: { ...access.deps, rack: rack.port, images: desk.port, leases: () => [lease], status: async () => status },
+  };
 };

@@ -216,7 +216,8 @@ scene('a second claim for a claimed host is refused; the same claim asked twice 
   await assert.rejects(claim(rack, { id: 'c2' }), refused('host-claimed', /h1 .*claimed by operator \(c1\)/));
   const again = await claim(rack);
   assert.equal(again.id, first.id);
-  assert.equal((await claim(rack, { host: undefined })).id, first.id, 'also where any host would do');
+  await assert.rejects(claim(rack, { host: undefined }), refused('claim-exists', /c1 holds host h1 .*another host/));
+  await assert.rejects(claim(rack, { image: 'beta' }), refused('claim-exists', /another image/));
   assert.equal(hostOf(rack, 'h2').claim, null);
   await provisioned(rack);
 });
@@ -311,7 +312,7 @@ scene('an unknown machine asks for a boot: seen, never booted, never written, ne
   assert.match(told, /seen for the first time/);
   for (const file of Object.values(bootPrograms)) assert.ok(!told.includes(file), 'no boot file is offered');
   await assert.rejects(claim(rack, { host: 'unknown-525400770001' }), refused('state-conflict', /it is discovered/));
-  await assert.rejects(claim(rack, { host: undefined }), refused('conflict', /it is discovered/));
+  await assert.rejects(claim(rack, { host: undefined }), refused('no-host-fits', /1 host looked at, none fits: 1 discovered and not accepted/));
   assert.equal(writes(rack), 0);
   assert.equal(rack.bmcs.flatMap(({ commands }) => commands).length, 0);
 });

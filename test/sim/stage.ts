@@ -80,9 +80,9 @@ export const asleep = async (rack: SimRack, name = 'h1'): Promise<void> => {
   await available(rack, name);
   await reach(rack, 'asleep', () => rack.metal(name).power() === 'off' && rack.host(name)?.facts.power === 'off');
 };
-export const claim = (rack: SimRack, more: Record<string, unknown> = {}): Promise<Host> => {
+export const claim = async (rack: SimRack, more: Record<string, unknown> = {}): Promise<Host> => {
   const request = { id: 'c1', host: 'h1', image: 'alpha', disk: { serial: 'disk-1' }, userData: `# ${secretWord}`, ...more };
-  return ask(rack, (daemon) => daemon.rack.claim(claimSchema.parse(request), { by: 'test' }));
+  return (await ask(rack, (daemon) => daemon.rack.claim(claimSchema.parse(request), { by: 'test' }))).host;
 };
 export const provisioned = (rack: SimRack, generation = 1, name = 'h1'): Promise<void> =>
   reach(rack, `provisioned ${generation}`, () => state(rack, name, 'provisioned')() && rack.host(name)?.claim?.generation === generation);
