@@ -28,10 +28,17 @@ export const fullExample = `# Remuda's configuration: /etc/remuda/remuda.yaml
 # The Unix socket of the API: whoever may open it is an administrator.
 #socket: /run/remuda/remuda.sock
 
-# The API on loopback as well.
-#admin:
-#  address: 127.0.0.1
-#  port: 7470
+# The API on TCP, where everybody needs a token: remuda token create. TLS is none on loopback, elsewhere self-signed (the log tells its
+# fingerprint) or files.
+#api:
+#  listen:
+#    - { address: 127.0.0.1, port: 7470 }
+#    - { address: 10.0.0.2, port: 7471, tls: self-signed }
+#    - { address: 10.0.1.2, port: 7471, tls: { certificate: /etc/remuda/api.pem, key: /etc/remuda/api.key } }
+  # Names with dots by which people call this daemon.
+#  names: [remuda.example.com]
+  # /metrics without a token.
+#  publicMetrics: false
 
 # What machines load first, and how they reach us.
 boot:

@@ -2,6 +2,8 @@
 import { LineCounter, isMap, isNode, isScalar, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { z } from 'zod';
+import { apiSchema, isLoopback } from './api-settings.ts';
+import type { ApiListener } from './api-settings.ts';
 import { RemudaError } from './errors.ts';
 import { imagesSchema } from './image-settings.ts';
 import { limits } from './limits.ts';
@@ -36,10 +38,12 @@ export const configSchema = z.strictObject({
   oldKeyFiles: z.array(z.string().startsWith('/')).max(8).default([]),
   /** The API's Unix socket. */
   socket: z.string().startsWith('/').default('/run/remuda/remuda.sock'),
-  /** The API on loopback as well; off when absent. */
+  /** The API on loopback as well, with a token; `api.listen` says the same and more. */
   admin: z
-    .strictObject({ address: ipv4.refine((address) => address.startsWith('127.'), 'the API without tokens is for loopback only'), port })
+    .strictObject({ address: ipv4.refine(isLoopback, 'this is for loopback only: other addresses stand in api.listen'), port })
     .optional(),
+  /** The API on TCP. */
+  api: apiSchema,
   boot: z.strictObject({
     /** Folder with vmlinuz, initrd.zst and ramdisk.json. */
     agent: z.string().startsWith('/'),
@@ -61,6 +65,12 @@ export const configSchema = z.strictObject({
   log: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type Config = z.output<typeof configSchema>;
+
+/** Where the API listens on TCP. */
+export const apiListeners = ({ admin, api }: Config): readonly ApiListener[] => [
+  ...(admin === undefined ? [] : [{ ...admin, tls: 'none' as const }]),
+  ...api.listen,
+];
 
 export const limitsOf = (config: Config): Limits => ({ ...limits, ...config.limits });
 

@@ -37,9 +37,8 @@ const local: LocalCommands = {
     const config = keyFile === undefined || keyFile === '' ? read : { ...read, keyFile };
     // Its world outlives the signal, so that BMC sessions are given back and the store is closed.
     const life = new AbortController();
-    await serve(worldAt(config.log, life.signal), config, about.version, ending.signal).finally(() =>
-      life.abort(new DOMException('served', 'AbortError')),
-    );
+    const options = { version: about.version, until: ending.signal, say: (text: string) => terminal.write(text) };
+    await serve(worldAt(config.log, life.signal), config, options).finally(() => life.abort(new DOMException('served', 'AbortError')));
     return 0;
   },
   lab: async (args) => {

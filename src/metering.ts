@@ -1,7 +1,7 @@
 /** What the parts do, counted: wrappers that daemon.ts puts around drivers, routes, activations and changes, so that no room knows of them. */
 import type { BmcDriver } from './bmc/driver.ts';
 import type { Activation } from './control/loop.ts';
-import { codeOf } from './errors.ts';
+import { codeOf, reasonOf } from './errors.ts';
 import type { Host } from './host/host.ts';
 import type { Clock, HttpReply, Meter, Route } from './world/world.ts';
 
@@ -93,15 +93,35 @@ export const meteredRoutes = (routes: readonly Route[], meter: Meter): readonly 
     },
   }));
 
-/** Time until a change is durable. */
-export const timedWrite =
-  (clock: Pick<Clock, 'now'>, meter: Meter) =>
-  async <T>(write: Promise<T>): Promise<T> => {
-    const began = clock.now();
-    const value = await write;
-    meter.took('store_write_seconds', (clock.now() - began) / 1000);
-    return value;
-  };
+/** Looks on while the store writes: how long it takes, and whether the last change could be kept. */
+export class WriteWatch {
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #meter: Meter;
+  #failure: string | undefined;
+
+  constructor(clock: Pick<Clock, 'now'>, meter: Meter) {
+    this.#clock = clock;
+    this.#meter = meter;
+  }
+  /** Why the last change was not kept; undefined where it was. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+  async around<T>(write: Promise<T>): Promise<T> {
+    const began = this.#clock.now();
+    try {
+      const value = await write;
+      this.#failure = undefined;
+      return value;
+    } catch (error) {
+      // What the rulebook or another writer refused says nothing about the disk.
+      if (['disk-full', 'internal'].includes(codeOf(error))) this.#failure = reasonOf(error);
+      throw error;
+    } finally {
+      this.#meter.took('store_write_seconds', (this.#clock.now() - began) / 1000);
+    }
+  }
+}
 
 interface Known {
   readonly state: Host['state'];

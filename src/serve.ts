@@ -1,19 +1,25 @@
 /** Serving: the daemon with its admin listeners, until the world ends. */
 import { dirname } from 'node:path';
 import type { ImageDesk } from './api/admin-images.ts';
-import { adminRoutes } from './api/admin-routes.ts';
-import type { StatusJson } from './api/types.ts';
-import { bootFileNames } from './boot/decide.ts';
+import { adminRoutes, tokenGuardedRoutes } from './api/admin-routes.ts';
+import type { AdminDeps } from './api/admin-routes.ts';
+import { AuditTrail } from './api/audit.ts';
+import { Door } from './api/door.ts';
+import { TokenBook } from './api/tokens.ts';
+import type { ApiListener } from './api-settings.ts';
 import { missingInterfaces } from './config-check.ts';
-import { parseConfig } from './config.ts';
+import { apiListeners, parseConfig } from './config.ts';
 import type { Config } from './config.ts';
-import { doorsOf, startDaemon } from './daemon.ts';
+import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
-import { RemudaError, codeOf } from './errors.ts';
+import { RemudaError, codeOf, reasonOf } from './errors.ts';
 import type { ImageStore } from './image/store.ts';
-import { ipv4Number } from './wire/address.ts';
-import type { Ipv4 } from './wire/address.ts';
-import type { Files, Listener, World } from './world/world.ts';
+import { readingOf, statusOf, unreadyOf } from './status.ts';
+import type { Watched } from './status.ts';
+import { identityFrom, validUntil } from './world/certificate.ts';
+import { prometheusMeter } from './world/meter.ts';
+import type { PrometheusMeter } from './world/meter.ts';
+import type { Files, HttpListen, Identity, Listener, World } from './world/world.ts';
 
 /** The configuration in this file; `bad-config` says where it is wrong. */
 export const readConfig = async (files: Pick<Files, 'read'>, path: string): Promise<Config> => {
@@ -37,89 +43,109 @@ const deskOf = (images: ImageStore): ImageDesk => ({
   collect: (options) => images.collect(options),
 });
 
-type Networks = StatusJson['networks'];
-const othersAt = (daemon: Daemon, name: string): NonNullable<Networks[number]['otherServers']> =>
-  daemon
-    .otherServers()
-    .filter((server) => server.interface === name)
-    .map((heard) => {
-      const { interface: _, ...server } = heard;
-      return server;
-    });
-const networksOf = (world: World, config: Config, daemon: Daemon): Networks => {
-  const local = world.net.localAddresses();
-  return config.subnets.map(({ interface: name, cidr, serverAddress, pool, relay }, index) => {
-    const [from, to] = [ipv4Number(pool.from), ipv4Number(pool.to)];
-    const inPool = (address: Ipv4): boolean => ipv4Number(address) >= from && ipv4Number(address) <= to;
-    return {
-      interface: name,
-      subnet: cidr,
-      address: local.some((one) => one.interface === name && one.address === serverAddress) ? serverAddress : null,
-      poolAddresses: to - from + 1,
-      leasedAddresses: daemon.leases().filter(({ address, endsAt }) => inPool(address) && endsAt > world.clock.now()).length,
-      relayed: relay !== undefined,
-      // Once for each interface, however many subnets come in there.
-      otherServers: config.subnets.findIndex((subnet) => subnet.interface === name) === index ? othersAt(daemon, name) : [],
-    };
-  });
+/** One line in a frame of words that nobody overlooks; the token stands nowhere else, in clear neither in the store nor in the log. */
+const firstTokenText = (token: string): string =>
+  `\nThe first token of the API, an admin's. It is shown this once:\n\n    ${token}\n\nUse it: remuda login URL. Lost? Over the Unix socket: remuda token create NAME --role admin\n\n`;
+
+const identityOf = async (world: World, { tls }: ApiListener, daemon: Daemon): Promise<Identity | undefined> => {
+  if (tls === 'none') return undefined;
+  if (tls === 'self-signed') return daemon.identity;
+  const text = async (path: string): Promise<string> => new TextDecoder().decode(await world.files.read(path));
+  const where = `${tls.certificate} and ${tls.key}`;
+  try {
+    return identityFrom({ certificate: await text(tls.certificate), key: await text(tls.key) }, where, world.clock.now());
+  } catch (cause) {
+    if (codeOf(cause) !== 'not-found') throw cause;
+    throw new RemudaError('bad-config', `the API's certificate: ${reasonOf(cause)}`, { cause });
+  }
 };
 
-type StatusFiles = StatusJson['files'];
-const filesOf = async (world: World, config: Config, daemon: Daemon): Promise<StatusFiles> => {
-  const { kernel, initrd } = daemon.bootFiles;
-  const agent = await Promise.all(
-    [kernel, initrd].map(async ({ name, path, sizeBytes }) => {
-      // A file of another size is not the one that its hash in the script promises.
-      const present = (await world.files.stat(path))?.sizeBytes === sizeBytes;
-      return { name, purpose: 'agent' as const, path, present, sizeBytes };
-    }),
-  );
-  const boot = bootFileNames.map((name) => {
-    const program = daemon.programs.get(name);
-    const path = `${config.boot.firmware}/${name}`;
-    return { name, purpose: 'boot' as const, path, present: program !== undefined, ...(program && { sizeBytes: program.length }) };
-  });
-  return [...boot, ...agent];
-};
+export interface ServeOptions {
+  readonly version: string;
+  /** Ends the service in good order. */
+  readonly until: AbortSignal;
+  /** To the console of whoever started the daemon. */
+  readonly say: (text: string) => void;
+}
+interface Served extends ServeOptions {
+  readonly world: World;
+  readonly config: Config;
+  readonly daemon: Daemon;
+  readonly meter: PrometheusMeter;
+}
 
-/** The daemon starts whole or not at all: what it should listen on, it listens on. */
-const listenersOf = (config: Config): StatusJson['listeners'] => {
-  const { subnets, boot, socket, admin } = config;
-  return [
-    ...Array.from(new Set(subnets.map((subnet) => subnet.interface)), (name) => ({ name: 'dhcp', at: `${name}:67`, bound: true })),
-    ...doorsOf(config).flatMap(({ serverAddress }) => [
-      { name: 'tftp', at: `${serverAddress}:69`, bound: true },
-      { name: 'boot', at: `${serverAddress}:${boot.httpPort}`, bound: true },
-      { name: 'agent', at: `${serverAddress}:${boot.agentPort}`, bound: true },
-    ]),
-    { name: 'admin', at: socket, bound: true },
-    ...(admin === undefined ? [] : [{ name: 'admin', at: `${admin.address}:${admin.port}`, bound: true }]),
-  ];
-};
-
-/** What the daemon tells of itself, read anew at each question. */
-const statusOf = async (world: World, config: Config, daemon: Daemon, version: string): Promise<StatusJson> => ({
+/** Everything that the routes of people need, built once. */
+const adminParts = async ({
+  world,
+  config,
+  daemon,
+  meter,
   version,
-  startedAt: daemon.startedAt,
-  now: world.clock.now(),
-  listeners: listenersOf(config),
-  networks: networksOf(world, config, daemon),
-  files: await filesOf(world, config, daemon),
-  freeBytes: await world.files.freeBytes(config.data),
-  warnings: [],
-});
-
-/** The Unix socket always, loopback where it is configured: neither is reached from the network that hosts boot from. */
-const listenForPeople = async (world: World, config: Config, daemon: Daemon, version: string): Promise<readonly Listener[]> => {
-  const routes = adminRoutes({
-    rack: daemon.rack,
+  until,
+  say,
+}: Served): Promise<{ readonly deps: AdminDeps; readonly admin: Watched[] }> => {
+  const { clock, random, log } = world;
+  const { records: store, limits, rack } = daemon;
+  const tokens = await TokenBook.open({ store, clock, random, limits });
+  if (tokens.isEmpty && apiListeners(config).length > 0) {
+    const { token } = await tokens.create({ name: 'first', role: 'admin', expiresAt: null });
+    say(firstTokenText(token));
+    log.info('the first token was made and shown', { name: 'first' });
+  }
+  const audit = new AuditTrail({ store, clock, limits });
+  const door = new Door({ tokens, audit, clock, random, log, meter, limits, names: config.api.names });
+  const admin: Watched[] = [];
+  const parts = { world, config, daemon, version, tokens, admin };
+  const metrics = {
+    contentType: meter.contentType,
+    isPublic: config.api.publicMetrics,
+    text: async () => meter.text(await readingOf(parts)),
+  };
+  const deps: AdminDeps = {
+    rack,
     images: deskOf(daemon.images),
     leases: () => daemon.leases(),
-    status: () => statusOf(world, config, daemon, version),
-  });
+    status: () => statusOf(parts),
+    unready: () => unreadyOf(parts),
+    metrics,
+    version,
+    tokens,
+    audit,
+    clock,
+    door,
+    journal: store,
+    limits,
+    until,
+  };
+  return { deps, admin };
+};
+
+/** The Unix socket always, TCP where it is configured and then by token alone. */
+const listenForPeople = async (served: Served): Promise<readonly Listener[]> => {
+  const { world, config, daemon } = served;
+  const { deps, admin } = await adminParts(served);
   await world.files.makeFolder(dirname(config.socket));
-  const listeners = [await world.http.listen({ at: { socket: config.socket }, routes })];
-  if (config.admin !== undefined) listeners.push(await world.http.listen({ at: config.admin, routes }));
+  const listeners: Listener[] = [];
+  const listen = async (options: HttpListen, at: string): Promise<void> => {
+    const listener = await world.http.listen(options);
+    listeners.push(listener);
+    const until = options.identity === undefined ? {} : { certificateUntil: validUntil(options.identity.certificate) };
+    admin.push({ at, isListening: () => listener.isListening?.() ?? true, ...until });
+    const shown = options.identity === undefined ? {} : { fingerprint: options.identity.fingerprint };
+    world.log.info('the API answers', { at, version: served.version, ...shown });
+  };
+  try {
+    await listen({ at: { socket: config.socket }, routes: adminRoutes(deps) }, config.socket);
+    const routes = tokenGuardedRoutes(deps);
+    for (const api of apiListeners(config)) {
+      const { address, port } = api;
+      const identity = await identityOf(world, api, daemon);
+      await listen({ at: { address, port }, routes, ...(identity === undefined ? {} : { identity }) }, `${address}:${port}`);
+    }
+  } catch (error) {
+    await Promise.allSettled(listeners.map((listener) => listener.close()));
+    throw error;
+  }
   return listeners;
 };
 
@@ -130,15 +156,15 @@ const ended = (signal: AbortSignal): Promise<void> =>
   });
 
 /** Serves until it is asked to end, and ends in good order while the world still stands; throws what `startDaemon` and the listeners throw. */
-export const serve = async (world: World, config: Config, version: string, until: AbortSignal): Promise<void> => {
+export const serve = async (world: World, config: Config, options: ServeOptions): Promise<void> => {
   const [missing] = await missingInterfaces(world, config);
   if (missing !== undefined) throw new RemudaError('bad-config', missing);
-  const daemon = await startDaemon(world, config);
+  const meter = prometheusMeter();
+  const daemon = await startDaemon(world, config, undefined, meter);
   let listeners: readonly Listener[] = [];
   try {
-    listeners = await listenForPeople(world, config, daemon, version);
-    world.log.info('the API answers', { socket: config.socket, version });
-    await ended(until);
+    listeners = await listenForPeople({ world, config, daemon, meter, ...options });
+    await ended(options.until);
     world.log.info('ending');
   } finally {
     await Promise.allSettled(listeners.map((listener) => listener.close()));

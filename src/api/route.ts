@@ -43,17 +43,26 @@ interface RowFacts {
   /** What each success answers, by status. Refusals are the same everywhere: problem+json. */
   readonly replies: Readonly<Record<number, ReplyShape>>;
   readonly bodyBytesMax?: number;
+  /** Its requests may stay for long (long polls, streams, imports): they are given seats, and there are only so many. */
+  readonly stays?: boolean;
 }
 export interface AdminRow<B extends z.ZodType, Q extends z.ZodType> extends RowFacts {
   readonly body?: B;
   readonly query?: Q;
   readonly handle: (asked: Asked<z.output<B>, z.output<Q>>) => Promise<HttpReply>;
 }
-/** A row whose handler reads its own body and query. */
+/** A request that was read and waits for its turn. */
+export interface Ready {
+  /** What it is about, for the audit log: the names in the path, else what the body calls itself. */
+  readonly subject: string;
+  readonly run: () => Promise<HttpReply>;
+}
+/** A row without its types, as the door uses it. */
 export interface AdminRoute extends RowFacts {
   readonly body?: z.ZodType;
   readonly query?: z.ZodType;
-  readonly handle: (request: HttpRequest, caller: Caller) => Promise<HttpReply>;
+  /** Checks body, query and `If-Match`; `bad-request`, `precondition-failed`. */
+  readonly read: (request: HttpRequest, caller: Caller) => Ready;
 }
 
 /** The entity tag of a host, and of what is shown of it: its version (RFC 9110 §8.8.3). */
@@ -71,14 +80,24 @@ const asker = ({ headers }: HttpRequest, { name: by }: Caller): Asker => {
   return { by, ifVersion: Number(version) };
 };
 
-/** A row of the table: body and query are checked by their schemas before `handle` sees them (`bad-request`). */
-export const adminRoute = <B extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined>(
-  row: AdminRow<B, Q>,
-): AdminRoute => ({
+const subjectOf = ({ params }: HttpRequest, body: unknown): string => {
+  const named = Object.values(params);
+  if (named.length > 0) return named.join('/');
+  if (typeof body !== 'object' || body === null) return '';
+  const { name, id, host } = body as Readonly<Record<string, unknown>>;
+  return [name, id, host].find((one) => typeof one === 'string') ?? '';
+};
+
+/** A row of the table: body and query are checked by their schemas before `handle` sees them. */
+export const adminRoute = <B extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined>({
+  handle,
+  ...row
+}: AdminRow<B, Q>): AdminRoute => ({
   ...row,
-  handle: async (request, caller) => {
+  read: (request, caller) => {
     const query = (row.query === undefined ? undefined : queryOf(row.query, request)) as z.output<Q>;
     const body = (row.body === undefined ? undefined : bodyOf(row.body, request)) as z.output<B>;
-    return row.handle({ request, caller, as: asker(request, caller), body, query });
+    const asked = { request, caller, as: asker(request, caller), body, query };
+    return { subject: subjectOf(request, body), run: () => handle(asked) };
   },
 });

@@ -1,6 +1,7 @@
 /** A self-signed certificate for one daemon, in the DER that RFC 5280 §4.1 draws; its clients pin the fingerprint, no CA is asked. */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign } from 'node:crypto';
+import { X509Certificate, createHash, createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign } from 'node:crypto';
 import { promisify } from 'node:util';
+import { RemudaError, reasonOf } from '../errors.ts';
 import { parseIpv4 } from '../wire/address.ts';
 import type { Identity } from './world.ts';
 
@@ -84,4 +85,26 @@ export const selfSigned = async (commonName: string, nowMs: number): Promise<Ide
   );
   const certificate = sequence(body, ecdsaWithSha256, bitString(sign('sha256', body, createPrivateKey(pair.privateKey))));
   return { key: pair.privateKey, certificate: pem('CERTIFICATE', certificate), fingerprint: fingerprintOf(certificate) };
+};
+
+/** Until when a PEM certificate is valid, ms since 1970. */
+export const validUntil = (certificate: string): number => Date.parse(new X509Certificate(certificate).validTo);
+
+/**
+ * The certificate (its chain behind it) and the key that an operator brought, checked: both can be read, belong together, and the
+ * certificate has not ended. `bad-config` says what is wrong; `where` names the files.
+ */
+export const identityFrom = (given: { readonly certificate: string; readonly key: string }, where: string, nowMs: number): Identity => {
+  let certificate: X509Certificate;
+  let fits: boolean;
+  try {
+    certificate = new X509Certificate(given.certificate);
+    fits = certificate.checkPrivateKey(createPrivateKey(given.key));
+  } catch (cause) {
+    throw new RemudaError('bad-config', `${where}: the certificate or its key is not PEM that can be read: ${reasonOf(cause)}`, { cause });
+  }
+  if (!fits) throw new RemudaError('bad-config', `${where}: the key is not the one of the certificate`);
+  if (Date.parse(certificate.validTo) <= nowMs)
+    throw new RemudaError('bad-config', `${where}: the certificate ended on ${certificate.validTo}: renew it`);
+  return { ...given, fingerprint: fingerprintOf(certificate.raw) };
 };

@@ -221,7 +221,7 @@ export const httpListen = async (options: HttpServerOptions): Promise<Listener> 
   options.signal.addEventListener('abort', onAbort, { once: true });
   listening.once('close', () => options.signal.removeEventListener('abort', onAbort));
   const address = listening.address();
-  return { port: typeof address === 'object' ? address?.port : undefined, close };
+  return { port: typeof address === 'object' ? address?.port : undefined, isListening: () => listening.listening, close };
 };
 
 /** Listening ends at once; connections get `closeMs` to finish. */

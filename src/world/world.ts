@@ -99,6 +99,8 @@ export interface HttpListen {
 }
 export interface Listener {
   readonly port: number | undefined;
+  /** Is the port still ours? */
+  readonly isListening?: () => boolean;
   close(): Promise<void>;
 }
 export interface HttpCall {

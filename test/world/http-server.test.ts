@@ -137,7 +137,7 @@ test('refusals are problem+json with a stable code', async () => {
     return { ...(json(answer.body) as object), allow: answer.headers['allow'], sent: answer.status };
   };
   const expected = (code: string, title: string, { status, detail, allow }: { status: number; detail: string; allow?: string }) => ({
-    type: `about:blank#${code}`,
+    type: `urn:remuda:problem:${code}`,
     title,
     status,
     code,

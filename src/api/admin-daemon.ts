@@ -1,0 +1,113 @@
+/** The daemon itself over the API: leases, status, health, readiness, metrics, and the description of the API. */
+import type { Rack } from '../control/rack.ts';
+import type { Store } from '../store/store.ts';
+import type { Lease } from '../wire/words.ts';
+import { toLeaseJson } from './admin-json.ts';
+import { items, json } from './json.ts';
+import { openApi } from './openapi.ts';
+import { adminRoute } from './route.ts';
+import type { AdminRoute } from './route.ts';
+import { healthJson, readyJson } from './access-types.ts';
+import { itemsOf, leaseJson, statusJson } from './types.ts';
+import type { StatusJson } from './types.ts';
+
+export interface DaemonDeps {
+  readonly rack: Pick<Rack, 'hosts'>;
+  readonly leases: () => readonly Lease[];
+  readonly status: () => Promise<StatusJson>;
+  readonly journal: Pick<Store, 'newestEntry'>;
+  /** Why the daemon is not ready to serve; empty where it is. */
+  readonly unready: () => Promise<readonly string[]>;
+  readonly metrics: { readonly contentType: string; readonly text: () => Promise<string>; readonly isPublic: boolean };
+  readonly version: string;
+}
+
+/** What watches the daemon asks these. */
+const watchRoutes = (deps: DaemonDeps): readonly AdminRoute[] => [
+  adminRoute({
+    id: 'getHealth',
+    method: 'GET',
+    path: '/healthz',
+    role: 'anyone',
+    summary: 'Is the daemon alive: does its store answer?',
+    tag: 'daemon',
+    replies: { 200: healthJson },
+    handle: async () => {
+      // Asks the store, so that a daemon that lost it is not called healthy.
+      await deps.journal.newestEntry();
+      return json(200, { status: 'ok' });
+    },
+  }),
+  adminRoute({
+    id: 'getReadiness',
+    method: 'GET',
+    path: '/readyz',
+    role: 'anyone',
+    summary: 'Does the daemon serve all that it should: ports, store, boot files? 503 where it does not',
+    tag: 'daemon',
+    replies: { 200: readyJson, 503: readyJson },
+    handle: async () => {
+      const reasons = await deps.unready();
+      return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+    },
+  }),
+  adminRoute({
+    id: 'getMetrics',
+    method: 'GET',
+    path: '/metrics',
+    role: deps.metrics.isPublic ? 'anyone' : 'viewer',
+    summary: 'Counters, durations and gauges for Prometheus',
+    tag: 'daemon',
+    replies: { 200: { media: 'text/plain', what: 'The text format of Prometheus' } },
+    handle: async () => ({
+      status: 200,
+      headers: { 'content-type': deps.metrics.contentType, 'cache-control': 'no-store' },
+      body: await deps.metrics.text(),
+    }),
+  }),
+];
+
+/** `table` is the whole table, these rows among them. */
+export const daemonRoutes = (deps: DaemonDeps, table: () => readonly AdminRoute[]): readonly AdminRoute[] => [
+  adminRoute({
+    id: 'listLeases',
+    method: 'GET',
+    path: '/v1/leases',
+    role: 'viewer',
+    summary: 'All DHCP leases',
+    tag: 'daemon',
+    replies: { 200: itemsOf(leaseJson) },
+    handle: async () => {
+      const hosts = (await deps.rack.hosts()).map(({ host }) => host);
+      return items(
+        deps.leases().map((lease) =>
+          toLeaseJson(
+            lease,
+            hosts.find((host) => host.macs.includes(lease.mac)),
+          ),
+        ),
+      );
+    },
+  }),
+  adminRoute({
+    id: 'getStatus',
+    method: 'GET',
+    path: '/v1/status',
+    role: 'viewer',
+    summary: 'What the daemon knows of itself',
+    tag: 'daemon',
+    replies: { 200: statusJson },
+    handle: async () => json(200, await deps.status()),
+  }),
+  adminRoute({
+    id: 'getDescription',
+    method: 'GET',
+    path: '/v1/openapi.json',
+    role: 'viewer',
+    summary: 'This description',
+    tag: 'daemon',
+    replies: { 200: { media: 'application/json', what: 'OpenAPI 3.1' } },
+    handle: async () => json(200, openApi(table(), deps.version)),
+  }),
+  ...watchRoutes(deps),
+];

@@ -1,0 +1,207 @@
+/** The door of the admin API: who comes in, how often, with which rights; what is recorded, and how a refusal looks. */
+import { RemudaError, codeOf } from '../errors.ts';
+import type { Code } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { problemOfRequest } from '../world/http-problem.ts';
+import type { Clock, HttpReply, HttpRequest, Log, Meter, Random, Route } from '../world/world.ts';
+import type { AuditTrail, Deed } from './audit.ts';
+import { Buckets, Seats } from './rate.ts';
+import { mayAct } from './route.ts';
+import type { AdminRoute, Caller, Ready } from './route.ts';
+import type { TokenBook } from './tokens.ts';
+
+export interface DoorParts {
+  readonly tokens: Pick<TokenBook, 'judge'>;
+  readonly audit: Pick<AuditTrail, 'begin' | 'refused'>;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly random: Pick<Random, 'bytes'>;
+  readonly log: Log;
+  readonly meter: Meter;
+  readonly limits: Limits;
+  /** Names by which people call this daemon, besides addresses and names without a dot. */
+  readonly names: readonly string[];
+}
+/** `socket`: the permissions of its file are the guard, and who may open it is an admin. `token`: all others must show one. */
+export type DoorKind = 'socket' | 'token';
+
+/**
+ * A page of another site that made its name point at this machine (DNS rebinding) sends that name here. People come by address, by
+ * `localhost`, by a name without a dot, such as a container's, or by a name from the configuration. The Unix socket is no exception:
+ * something may carry a port to it.
+ */
+const refuseForeignName = (request: HttpRequest, names: readonly string[]): void => {
+  const name = (request.headers['host'] ?? '').toLowerCase().replace(/:\d+$/, '');
+  if (/^[\d.]+$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name) || /^[a-z0-9-]*$/.test(name) || names.includes(name)) return;
+  throw new RemudaError(
+    'bad-request',
+    `this daemon is not called ${JSON.stringify(name.slice(0, 64))}: ask it by its address, or set api.names in its configuration`,
+  );
+};
+/** A name that the client says of itself, for the timeline: whoever may open the socket may say any. */
+const socketCaller = (request: HttpRequest): Caller => {
+  const said = request.headers['x-remuda-user'] ?? '';
+  return { name: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(said) ? said : 'operator', role: 'admin' };
+};
+/** RFC 6750 §2.1; undefined where the request brings no token. */
+const bearerOf = ({ headers }: HttpRequest): string | undefined => /^bearer +(\S+) *$/i.exec(headers['authorization'] ?? '')?.[1];
+
+const tooMany = (what: string, retryAfterMs: number): RemudaError =>
+  new RemudaError('rate-limited', `${what}: come again in ${Math.ceil(retryAfterMs / 1000)} s`, { values: { retryAfterMs } });
+/** RFC 6750 §3: what a client may do about it. */
+const challenges: Partial<Record<Code, string>> = {
+  unauthenticated: 'Bearer realm="remuda", error="invalid_token"',
+  forbidden: 'Bearer realm="remuda", error="insufficient_scope"',
+};
+const nobody: Caller = { name: 'anonymous', role: 'viewer' };
+const isRefusal = (code: Code): boolean => code === 'unauthenticated' || code === 'forbidden';
+
+/** One for all admin listeners, so that rates and seats count over all of them. */
+export class Door {
+  readonly #parts: DoorParts;
+  readonly #requests: Buckets;
+  readonly #refusals: Buckets;
+  readonly #seats: Seats;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    const { apiRequestsPerSecond, apiRequestsBurst, apiRefusalsPerMinute, apiRefusalsBurst, apiPeersMax } = parts.limits;
+    this.#requests = new Buckets({ perSecond: apiRequestsPerSecond, burst: apiRequestsBurst, namesMax: apiPeersMax });
+    this.#refusals = new Buckets({ perSecond: apiRefusalsPerMinute / 60, burst: apiRefusalsBurst, namesMax: apiPeersMax });
+    this.#seats = new Seats(parts.limits.apiHeldMax, parts.limits.apiHeldPerCallerMax);
+  }
+  /** A row of the table as a route of a listener. Every answer carries `X-Request-Id`, every refusal is problem+json. */
+  route(row: AdminRoute, kind: DoorKind): Route {
+    const { method, path, bodyBytesMax } = row;
+    const handle = (request: HttpRequest): Promise<HttpReply> => this.#answer(row, kind, request);
+    return { method, path, ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }), handle };
+  }
+  async #answer(row: AdminRoute, kind: DoorKind, request: HttpRequest): Promise<HttpReply> {
+    const { clock, random, meter, log } = this.#parts;
+    const began = clock.now();
+    const id = Buffer.from(random.bytes(9)).toString('base64url');
+    let reply: HttpReply;
+    try {
+      reply = await this.#admit(row, kind, { request, id });
+    } catch (error) {
+      if (codeOf(error) === 'internal') log.error('a request failed', { request: id, action: row.id, error });
+      reply = refusal(error, id);
+    }
+    meter.count('api_requests', { action: row.id, status: String(reply.status) });
+    meter.took('api_request_seconds', (clock.now() - began) / 1000, { action: row.id });
+    return { ...reply, headers: { ...reply.headers, 'x-request-id': id } };
+  }
+  async #admit(
+    row: AdminRoute,
+    kind: DoorKind,
+    { request, id }: { readonly request: HttpRequest; readonly id: string },
+  ): Promise<HttpReply> {
+    const deed: Omit<Deed, 'actor'> = {
+      action: row.id,
+      subject: Object.values(request.params).join('/'),
+      request: id,
+      peer: request.peer ?? kind,
+    };
+    let caller = nobody;
+    let ready: Ready;
+    try {
+      refuseForeignName(request, this.#parts.names);
+      if (row.role !== 'anyone') caller = this.#callerOf(kind, request);
+      if (kind !== 'socket') this.#bound(row.role === 'anyone' ? `peer ${deed.peer}` : `token ${caller.name}`);
+      if (row.role !== 'anyone' && !mayAct(caller.role, row.role))
+        throw new RemudaError(
+          'forbidden',
+          `${row.id} needs the role ${row.role}, and ${caller.name} has ${caller.role}: ask an admin for a token with that role`,
+          {
+            values: { needs: row.role, has: caller.role },
+          },
+        );
+      ready = row.read(request, caller);
+    } catch (error) {
+      const code = codeOf(error);
+      if (isRefusal(code)) {
+        this.#parts.meter.count('api_refusals', { code });
+        await this.#parts.audit.refused({ ...deed, actor: caller.name }, code);
+      }
+      throw error;
+    }
+    return this.#seated(row, `${kind} ${caller.name}`, request, () => this.#recorded(row, { ...deed, actor: caller.name }, ready));
+  }
+  #callerOf(kind: DoorKind, request: HttpRequest): Caller {
+    if (kind === 'socket') return socketCaller(request);
+    const token = bearerOf(request);
+    try {
+      if (token === undefined)
+        throw new RemudaError('unauthenticated', 'this needs a token: send Authorization: Bearer remuda_…, or ask over the Unix socket');
+      return this.#parts.tokens.judge(token);
+    } catch (error) {
+      // Only failures are counted here: a good token comes in from wherever others guess.
+      const waitMs = this.#refusals.take(request.peer ?? 'unknown', this.#parts.clock.now());
+      if (waitMs > 0) {
+        this.#parts.meter.count('api_refusals', { code: 'rate-limited' });
+        throw tooMany('too many requests without a good token came from your address', waitMs);
+      }
+      throw error;
+    }
+  }
+  #bound(name: string): void {
+    const waitMs = this.#requests.take(name, this.#parts.clock.now());
+    if (waitMs > 0) throw tooMany('too many requests', waitMs);
+  }
+  /** A change is on record before it is done; a question is not recorded. */
+  async #recorded({ method }: AdminRoute, deed: Deed, { subject, run }: Ready): Promise<HttpReply> {
+    if (method === 'GET' || method === 'HEAD') return run();
+    const { audit, log } = this.#parts;
+    const ended = await audit.begin({ ...deed, subject });
+    try {
+      const reply = await run();
+      await ended('ok');
+      log.info(`${deed.action} by ${deed.actor}`, { request: deed.request, subject });
+      return reply;
+    } catch (error) {
+      await ended(codeOf(error));
+      throw error;
+    }
+  }
+  async #seated(row: AdminRoute, name: string, request: HttpRequest, run: () => Promise<HttpReply>): Promise<HttpReply> {
+    if (row.stays !== true) return run();
+    const leave = this.#seats.take(name);
+    if (leave === undefined) throw tooMany('too many requests of this kind are open already', this.#parts.limits.apiHeartbeatMs);
+    let goesOn = false;
+    try {
+      const reply = await run();
+      const { body } = reply;
+      goesOn = typeof body === 'object' && Symbol.asyncIterator in body && request.method !== 'HEAD';
+      if (!goesOn) return reply;
+      // A client that leaves before the first word leaves a stream that never begins, and so never ends.
+      request.signal.addEventListener('abort', leave, { once: true });
+      return { ...reply, body: until(body as AsyncIterable<Uint8Array>, leave) };
+    } finally {
+      if (!goesOn) leave();
+    }
+  }
+}
+
+/** The same stream, with a last word when it is over. */
+async function* until(body: AsyncIterable<Uint8Array>, over: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } finally {
+    over();
+  }
+}
+
+const refusal = (error: unknown, id: string): HttpReply => {
+  const problem = problemOfRequest(error, id);
+  const challenge = challenges[problem.code];
+  const retryAfterMs = error instanceof RemudaError ? error.values['retryAfterMs'] : undefined;
+  return {
+    status: problem.status,
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
+      ...(typeof retryAfterMs === 'number' ? { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) } : {}),
+    },
+    body: `${JSON.stringify(problem)}\n`,
+  };
+};
