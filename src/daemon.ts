@@ -120,10 +120,10 @@ export const doorsOf = ({ subnets }: Config): readonly { readonly interface: str
 };
 
 interface Protocols {
-  readonly leases: () => readonly Lease[];
-  readonly otherServers: () => readonly OtherServer[];
-  readonly counters: () => DhcpCounters;
+  readonly tells: Pick<Daemon, 'leases' | 'otherServers' | 'dhcpCounters'>;
   readonly leaseAt: (address: Ipv4) => Lease | undefined;
+  /** What firmware loads first, by TFTP or HTTP. */
+  readonly program: BootDeps['program'];
   readonly reconfigure: (subnets: Config['subnets']) => void;
   readonly close: () => void;
 }
@@ -149,6 +149,12 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
     },
     limits,
   );
+  const program: Protocols['program'] = (file, client, serverAddress) => {
+    const mac = client === undefined ? undefined : dhcp.leaseAt(client)?.mac;
+    if (client === undefined || mac === undefined) return undefined;
+    const question = { mac, lease: { address: client, serverAddress }, httpPort, secret, limits };
+    return mayFetch(keeper.byMac(mac), file, question) ? programs.get(file) : undefined;
+  };
   const tftps: TftpServer[] = [];
   for (const { interface: name, serverAddress } of doorsOf(config))
     tftps.push(
@@ -156,12 +162,7 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
         world,
         { address: serverAddress, interface: name, port: 69 },
         {
-          open: (file, client) => {
-            const mac = dhcp.leaseAt(client)?.mac;
-            if (mac === undefined) return undefined;
-            const question = { mac, lease: { address: client, serverAddress }, httpPort, secret, limits };
-            return mayFetch(keeper.byMac(mac), file, question) ? programs.get(file) : undefined;
-          },
+          open: (file, client) => program(file, client, serverAddress),
           observe: ({ client, at, text }) => {
             const mac = dhcp.leaseAt(client)?.mac;
             if (mac !== undefined) observer.observe({ mac, at, source: 'tftp', text });
@@ -171,10 +172,9 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
       ),
     );
   return {
-    leases: () => dhcp.leases(),
-    otherServers: () => dhcp.otherServers(),
-    counters: () => dhcp.counters,
+    tells: { leases: () => dhcp.leases(), otherServers: () => dhcp.otherServers(), dhcpCounters: () => dhcp.counters },
     leaseAt: (address) => dhcp.leaseAt(address),
+    program,
     reconfigure: (subnets) => dhcp.reconfigure(subnets),
     close: () => {
       dhcp.close();
@@ -294,6 +294,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     agentPort: config.boot.agentPort,
     kernelArguments: config.boot.kernelArguments,
     observe: heardBy(world, protocols, observer),
+    program: protocols.program,
   };
   const listeners = await listenForBoots(world, config, deps, { identity, meter });
   for (const host of keeper.all()) loop.wake(host.id);
@@ -306,9 +307,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     startedAt,
     bootFiles,
     programs,
-    leases: () => protocols.leases(),
-    otherServers: () => protocols.otherServers(),
-    dhcpCounters: () => protocols.counters(),
+    ...protocols.tells,
     hosts: () => keeper.all(),
     claims: () => store.claims(),
     records: store,

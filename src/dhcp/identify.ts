@@ -3,11 +3,12 @@ import { parseUuid, type Uuid } from '../wire/address.ts';
 import type { BootArch, BootClient, BootStage } from '../wire/words.ts';
 import type { Dhcp4 } from './packet.ts';
 
-/** Processor architecture types (RFC 4578 §2.1 and its IANA registry) that we serve. Errata 7 and 9 were swapped in the field: both are x64. */
+/** Processor architecture types (RFC 4578 §2.1 and its IANA registry) that we serve. Errata 7 and 9 were swapped in the field: both are x64; 16 is x64 that boots by HTTP. */
 const archs: ReadonlyMap<number, BootArch> = new Map([
   [0, 'bios'],
   [7, 'x64-uefi'],
   [9, 'x64-uefi'],
+  [16, 'x64-uefi'],
 ]);
 
 /** The client behind a message; its MAC is the one of the header (RFC 2131 §2 `chaddr`). */

@@ -12,7 +12,8 @@ const who = ({ stage, arch }: BootClient): string => {
   return stage === 'http' ? `${firmware} (HTTP boot)` : firmware;
 };
 
-const what = (boot: BootAnswer | undefined): string => {
+const what = (boot: BootAnswer | undefined, { stage }: BootClient): string => {
+  if (boot?.kind === 'script' && stage === 'http') return `, boot file ${boot.url}`;
   if (boot?.kind === 'chainload') return `, boot file ${boot.file}`;
   return boot?.kind === 'script' ? ', boot script' : '';
 };
@@ -35,7 +36,7 @@ const outcomeWords = (decision: Decision): string => {
 
 /** `DISCOVER from UEFI x64 firmware, offered 10.77.0.50, boot file snponly.efi` */
 export const tell = (kind: LeaseRequest['kind'], client: BootClient, decision: Decision, boot: BootAnswer | undefined): string =>
-  `${kind.toUpperCase()} from ${who(client)}, ${outcomeWords(decision)}${client.stage === 'os' ? '' : what(boot)}`;
+  `${kind.toUpperCase()} from ${who(client)}, ${outcomeWords(decision)}${client.stage === 'os' ? '' : what(boot, client)}`;
 
 const otherWords: ReadonlyMap<number | undefined, string> = new Map([
   [MessageType.offer, 'offered'],

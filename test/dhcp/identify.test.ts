@@ -17,7 +17,7 @@ const recorded: readonly (readonly [string, Readonly<Record<keyof BootClient, st
   ['discover from UEFI x64 firmware', { mac, uuid, arch: 'x64-uefi', stage: 'firmware' }],
   ['discover from BIOS firmware', { mac, uuid, arch: 'bios', stage: 'firmware' }],
   ['discover from iPXE', { mac, uuid, arch: 'x64-uefi', stage: 'ipxe' }],
-  ['discover from UEFI HTTP Boot', { mac, uuid, arch: 'other', stage: 'http' }],
+  ['discover from UEFI HTTP Boot', { mac, uuid, arch: 'x64-uefi', stage: 'http' }],
   ['request from an operating system, selecting', { mac, uuid: undefined, arch: undefined, stage: 'os' }],
 ];
 describe('as recorded', () => {
