@@ -12,21 +12,28 @@ import {
   powerSchema,
   reprovisionSchema,
 } from '../control/rack.ts';
-import type { Asker, Rack } from '../control/rack.ts';
+import type { Asker, HostView, Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { limits } from '../limits.ts';
 import type { HttpReply, HttpRequest } from '../world/world.ts';
 import { toHostJson, toTimelineRow } from './admin-json.ts';
+import { tagOf } from './etag.ts';
+import { chosenHosts, hostsQuery } from './host-list.ts';
 import { items, json, nothing } from './json.ts';
+import { pageOf, pageReply, paged } from './page.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute, AdminRow, Asked } from './route.ts';
 import { dryRunJson, enrolmentsJson, hostJson, itemsOf, powerJson, timelineJson } from './types.ts';
 
 const hostOf = (request: HttpRequest): string => request.params['host'] ?? '';
+/** A host with its version as the ETag, for `If-Match`. */
+const hostReply = (status: number, view: HostView): HttpReply => {
+  const reply = json(status, toHostJson(view));
+  return { ...reply, headers: { ...reply.headers, etag: tagOf(view.host.version) } };
+};
 /** The host after a change, with what it does now. */
-export const changedHost = async (rack: Rack, { id }: Host, status = 200): Promise<HttpReply> =>
-  json(status, toHostJson(await rack.host(id)));
+export const changedHost = async (rack: Rack, { id }: Host, status = 200): Promise<HttpReply> => hostReply(status, await rack.host(id));
 
 /** An intent carries the user data, and JSON may write one byte of it as six: `\u0000`. The rack itself counts the bytes. */
 export const intentBytesMax = 6 * limits.userDataBytes + limits.httpBodyBytes;
@@ -101,10 +108,15 @@ const readRoutes = (rack: Rack): readonly AdminRoute[] => [
     method: 'GET',
     path: '/v1/hosts',
     role: 'viewer',
-    summary: 'All hosts, by name',
+    summary: 'Hosts by name: all, those that fit the filters, or a page of them',
     tag,
-    replies: { 200: itemsOf(hostJson) },
-    handle: async () => items((await rack.hosts()).map(toHostJson)),
+    query: hostsQuery,
+    replies: { 200: pageOf(hostJson) },
+    handle: async ({ query }) =>
+      pageReply(
+        paged(chosenHosts(await rack.hosts(), query), ({ host }) => host.name, query),
+        toHostJson,
+      ),
   }),
   adminRoute({
     id: 'getHost',
@@ -114,10 +126,11 @@ const readRoutes = (rack: Rack): readonly AdminRoute[] => [
     summary: 'One host, by name or ID',
     tag,
     replies: { 200: hostJson },
-    handle: async ({ request }) => json(200, toHostJson(await rack.host(hostOf(request)))),
+    handle: async ({ request }) => hostReply(200, await rack.host(hostOf(request))),
   }),
   adminRoute({
     id: 'getTimeline',
+    stays: true,
     method: 'GET',
     path: '/v1/hosts/:host/timeline',
     role: 'viewer',

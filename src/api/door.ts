@@ -5,6 +5,7 @@ import type { Limits } from '../limits.ts';
 import { problemOfRequest } from '../world/http-problem.ts';
 import type { Clock, HttpReply, HttpRequest, Log, Meter, Random, Route } from '../world/world.ts';
 import type { AuditTrail, Deed } from './audit.ts';
+import { conditional } from './etag.ts';
 import { Buckets, Seats } from './rate.ts';
 import { mayAct } from './route.ts';
 import type { AdminRoute, Caller, Ready } from './route.ts';
@@ -124,7 +125,7 @@ export class Door {
       }
       throw error;
     }
-    return this.#seated(row, `${kind} ${caller.name}`, request, () => this.#recorded(row, { ...deed, actor: caller.name }, ready));
+    return this.#seated(row, `${kind} ${caller.name}`, request, () => this.#recorded(row, request, { ...deed, actor: caller.name }, ready));
   }
   #callerOf(kind: DoorKind, request: HttpRequest): Caller {
     if (kind === 'socket') return socketCaller(request);
@@ -148,8 +149,8 @@ export class Door {
     if (waitMs > 0) throw tooMany('too many requests', waitMs);
   }
   /** A change is on record before it is done; a question is not recorded. */
-  async #recorded({ method }: AdminRoute, deed: Deed, { subject, run }: Ready): Promise<HttpReply> {
-    if (method === 'GET' || method === 'HEAD') return run();
+  async #recorded({ method }: AdminRoute, request: HttpRequest, deed: Deed, { subject, run }: Ready): Promise<HttpReply> {
+    if (method === 'GET' || method === 'HEAD') return conditional(request, await run());
     const { audit, log } = this.#parts;
     const ended = await audit.begin({ ...deed, subject });
     try {

@@ -1,8 +1,8 @@
 /** A route of the admin API as data: who may ask, what is read, what is answered. Dispatch, authorisation, validation and OpenAPI all read this. */
 import type { z } from 'zod';
 import type { Asker } from '../control/rack.ts';
-import { RemudaError } from '../errors.ts';
 import type { HttpReply, HttpRequest, Method } from '../world/world.ts';
+import { versionWanted } from './etag.ts';
 import { bodyOf, queryOf } from './json.ts';
 
 /** What a caller may do; each may what those before it may. */
@@ -65,19 +65,9 @@ export interface AdminRoute extends RowFacts {
   readonly read: (request: HttpRequest, caller: Caller) => Ready;
 }
 
-/** The entity tag of a host, and of what is shown of it: its version (RFC 9110 §8.8.3). */
-export const tagOf = (version: number): string => `"${version}"`;
-const asker = ({ headers }: HttpRequest, { name: by }: Caller): Asker => {
-  const wanted = headers['if-match'];
-  if (wanted === undefined || wanted.trim() === '*') return { by };
-  const [, version] = /^\s*"(\d{1,15})"\s*$/.exec(wanted) ?? [];
-  // A tag that we never gave fits nothing (RFC 9110 §13.1.1).
-  if (version === undefined)
-    throw new RemudaError(
-      'precondition-failed',
-      'If-Match carries no tag of this API: send the ETag of the host as you last read it, like "12"',
-    );
-  return { by, ifVersion: Number(version) };
+const asker = (request: HttpRequest, { name: by }: Caller): Asker => {
+  const ifVersion = versionWanted(request);
+  return ifVersion === undefined ? { by } : { by, ifVersion };
 };
 
 const subjectOf = ({ params }: HttpRequest, body: unknown): string => {
