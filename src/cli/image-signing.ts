@@ -10,16 +10,16 @@ export const signingCommands = (session: Session, image: Command): void => {
   const { local } = session.deps;
   const sign = leaf(image, 'sign <file>', 'sign a disk image; an import finds FILE.sig beside FILE by itself')
     .requiredOption('--key <file>', 'the private key: remuda image key generate')
-    .option('--output <file>', 'where to write the signature; else FILE.sig')
+    .option('--out <file>', 'where to write the signature; else FILE.sig')
     .option('--chunk-bytes <bytes>', 'limits.chunkBytes of the daemon, where it is set', number);
-  does<{ key: string; output?: string; chunkBytes?: number }>(session, sign, async (context, [file = ''], options) => {
+  does<{ key: string; out?: string; chunkBytes?: number }>(session, sign, async (context, [file = ''], options) => {
     const { cwd } = context.terminal;
     const value = await (async () => {
       using bar = new ProgressBar(context.terminal);
       return await local.signImage({
         file: absolute(file, cwd),
         keyFile: absolute(options.key, cwd),
-        ...(options.output === undefined ? {} : { output: absolute(options.output, cwd) }),
+        ...(options.out === undefined ? {} : { output: absolute(options.out, cwd) }),
         ...(options.chunkBytes === undefined ? {} : { chunkBytes: options.chunkBytes }),
         onProgress: ({ doneBytes, totalBytes }) =>
           bar.show({ label: `reading ${file}`, done: doneBytes, total: totalBytes, unit: 'bytes' }),

@@ -61,7 +61,7 @@ const signatureAt = async (files: World['files'], path: string): Promise<Signatu
   } catch (cause) {
     throw new RemudaError(
       'bad-request',
-      `${path} is there already and is no signature of an image; move it away, or say another --output`,
+      `${path} is there already and is no signature of an image; move it away, or say another --out`,
       { cause },
     );
   }
