@@ -13,6 +13,9 @@ export class LoginPause {
   readonly #what: string;
   #refusals = 0;
   #until = 0;
+  /** The BMC's words. */
+  #said = '';
+  #values: Readonly<Record<string, unknown>> = {};
 
   constructor(what: { readonly url: string; readonly username: string }, clock: Clock, limits: LoginLimits) {
     this.#what = `${what.url} refuses the user ${JSON.stringify(what.username)} with the password it was given`;
@@ -22,7 +25,7 @@ export class LoginPause {
 
   /** Before a login. Throws `bmc-refused` with `values.retryAfterSeconds` while a refusal is too fresh; nothing is then to be sent. */
   check(): void {
-    if (this.#clock.now() < this.#until) throw this.#error('nothing was sent', undefined);
+    if (this.#clock.now() < this.#until) throw this.#error(`last time: ${this.#said}; nothing was sent now`);
   }
 
   /** After a refusal of the credentials: one attempt was made. Returns what to throw; `said` are the BMC's own words, without secrets. */
@@ -30,7 +33,9 @@ export class LoginPause {
     const pauseMs = Math.min(this.#limits.bmcLoginPauseMs * 2 ** Math.min(this.#refusals, 20), this.#limits.bmcLoginPauseMostMs);
     this.#refusals += 1;
     this.#until = this.#clock.now() + pauseMs;
-    return this.#error(said, values);
+    this.#said = said;
+    this.#values = values;
+    return this.#error(said);
   }
 
   /** After a login that was let in. */
@@ -39,12 +44,12 @@ export class LoginPause {
     this.#until = 0;
   }
 
-  #error(said: string, values: Readonly<Record<string, unknown>> | undefined): RemudaError {
+  #error(why: string): RemudaError {
     const retryAfterSeconds = Math.ceil((this.#until - this.#clock.now()) / 1000);
     return new RemudaError(
       'bmc-refused',
-      `${this.#what} (${said}); check its user and password. They are not tried again for ${retryAfterSeconds} s, lest the BMC lock the account; other ones are tried at once`,
-      { values: { ...values, retryAfterSeconds } },
+      `${this.#what} (${why}); check its user and password. They are not tried again for ${retryAfterSeconds} s, lest the BMC lock the account; other ones are tried at once`,
+      { values: { ...this.#values, retryAfterSeconds } },
     );
   }
 }

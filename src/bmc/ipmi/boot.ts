@@ -95,7 +95,8 @@ export const setBoot = async <D extends BootDevice>(
   wish: BootWish & { readonly device: D },
   signal: Signal,
 ): Promise<Outcome<D>> => {
-  const efi = wish.firmware === undefined ? (await readFlags(connection, signal)).how.efi : wish.firmware === 'uefi';
+  const keepsMode = wish.firmware === undefined && wish.device !== 'none';
+  const efi = keepsMode ? (await readFlags(connection, signal)).how.efi : wish.firmware === 'uefi';
   const wanted = flagsFor(wish, await selectorOf(connection, wish, signal), efi);
   if (wanted.how.valid) await keepFlags(connection, signal);
   await writeFlags(connection, encode(bootFlags, wanted), signal);

@@ -53,5 +53,6 @@ export const locate = async (connection: Connection, seconds: number | 'off', si
   if (!misc.identifySupported)
     return { asked: wanted, observed: 'unknown', settled: false, note: 'the BMC took it, and does not tell how its light is' };
   const observed = misc.identify === 0 ? 'off' : 'on';
-  return { asked: wanted, observed, settled: observed === wanted };
+  const settled = observed === wanted;
+  return { asked: wanted, observed, settled, ...(settled ? {} : { note: `the BMC took it and shows its light ${observed}` }) };
 };

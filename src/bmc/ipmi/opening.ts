@@ -43,8 +43,16 @@ const rakp1 = struct({
 });
 const rakp2Body = optional(struct({ managedRandom: fixed(16), guid: fixed(16), code: rest }));
 const rakp3 = struct({ tag: u8, status: u8, reserved: le16, managedSession: le32, code: rest });
-const rakp4 = struct({ tag: u8, status: u8, reserved: le16, consoleSession: le32, code: rest });
 
+/** A field of so many bytes that a BMC which refuses may leave out (ipmi_sim ends behind the status): then it is `missing`. */
+const unlessCut = <T>(inner: Codec<T>, bytes: number, missing: T): Codec<T> => ({
+  read: (r) => {
+    if (r.left >= bytes) return inner.read(r);
+    r.take(r.left);
+    return missing;
+  },
+  write: (w, value) => inner.write(w, value),
+});
 /** Head, status, and a body that is only there where the status is 0; after another status whatever follows is dropped. */
 const answered = <H extends { readonly status: number }, B>(
   head: Codec<H>,
@@ -61,11 +69,20 @@ const answered = <H extends { readonly status: number }, B>(
     if (value.status === 0) body.write(w, value.body);
   },
 });
+const level = bits({ level: [0, 4] });
 const openResponse = answered(
-  struct({ tag: u8, status: u8, privilege: bits({ level: [0, 4] }), reserved: u8, consoleSession: le32 }),
+  struct({
+    tag: u8,
+    status: u8,
+    privilege: unlessCut(level, 1, { level: 0 }),
+    reserved: unlessCut(u8, 1, 0),
+    consoleSession: unlessCut(le32, 4, 0),
+  }),
   opened,
 );
-const rakp2 = answered(struct({ tag: u8, status: u8, reserved: le16, consoleSession: le32 }), rakp2Body);
+const rakp2 = answered(struct({ tag: u8, status: u8, reserved: unlessCut(le16, 2, 0), consoleSession: unlessCut(le32, 4, 0) }), rakp2Body);
+
+const rakp4 = struct({ tag: u8, status: u8, reserved: unlessCut(le16, 2, 0), consoleSession: unlessCut(le32, 4, 0), code: rest });
 
 export type OpenRequest = ValueOf<typeof openRequest>;
 export type OpenResponse = ValueOf<typeof openResponse>;
