@@ -129,6 +129,13 @@ export class Cable implements AsyncDisposable {
     child.stderr.pipe(process.stderr);
     await this.told('ready');
   }
+  /** Our servers do nothing until `awake`, as on a machine that is busy with other things. */
+  asleep(): void {
+    this.#serving?.kill('SIGSTOP');
+  }
+  awake(): void {
+    this.#serving?.kill('SIGCONT');
+  }
   /** Everything of a kind that was told so far. */
   all<K extends Told['kind']>(kind: K): readonly Extract<Told, { readonly kind: K }>[] {
     return this.#told.filter((one): one is Extract<Told, { readonly kind: K }> => one.kind === kind);

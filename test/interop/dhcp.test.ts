@@ -75,6 +75,27 @@ describe('dhclient', () => {
   });
 });
 
+const burst = (count: number): string => `
+const socket = require('node:dgram').createSocket('udp4');
+let left = ${count};
+const next = () => (left-- > 0 ? socket.send(Buffer.alloc(300), 67, '10.77.0.1', next) : socket.close());
+next();
+`;
+test('a rack that powers on while we are busy: the kernel keeps what comes', { timeout }, async () => {
+  const { cable } = await rack('burst', 60);
+  await using _ = cable;
+  cable.giveClientAddress('10.77.0.50');
+  const received = async () => (await cable.counters()).dhcp['received'] ?? 0;
+  const before = await received();
+  cable.asleep();
+  await cable.run('node', '-e', burst(1000));
+  cable.awake();
+  let [last, now] = [-1, await received()];
+  while (now > last) [last, now] = [now, await received()];
+  // A buffer of the usual size holds less than three hundred of these.
+  assert.equal(now - before, 1000);
+});
+
 describe('udhcpc', () => {
   test('gets an address, renews it when told to, gives it back', { timeout }, async () => {
     const { cable, log } = await rack('udhcpc', 60);
