@@ -115,11 +115,12 @@ export class DaemonClient {
       throw this.failureOf(error);
     }
   }
-  post<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
-    return this.#ask({ method: 'POST', path, body }, schema);
+  /** `waitMs`: the daemon was asked to wait so long before it answers. */
+  post<T extends z.ZodType>(path: string, body: unknown, schema: T, waitMs = 0): Promise<Answer<z.output<T>>> {
+    return this.#ask({ method: 'POST', path, body, waitMs }, schema);
   }
-  put<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
-    return this.#ask({ method: 'PUT', path, body }, schema);
+  put<T extends z.ZodType>(path: string, body: unknown, schema: T, waitMs = 0): Promise<Answer<z.output<T>>> {
+    return this.#ask({ method: 'PUT', path, body, waitMs }, schema);
   }
   patch<T extends z.ZodType>(path: string, body: unknown, schema: T): Promise<Answer<z.output<T>>> {
     return this.#ask({ method: 'PATCH', path, body }, schema);
@@ -160,12 +161,13 @@ export class DaemonClient {
   }
 
   async #ask<T extends z.ZodType>(
-    ask: { readonly method: Method; readonly path: string; readonly body?: unknown },
+    ask: { readonly method: Method; readonly path: string; readonly body?: unknown; readonly waitMs?: number },
     schema: T,
   ): Promise<Answer<z.output<T>>> {
     let answer;
     try {
-      answer = await this.#http.call(this.#call(ask));
+      const call = this.#call(ask);
+      answer = await this.#http.call({ ...call, timeoutMs: call.timeoutMs + (ask.waitMs ?? 0) });
     } catch (error) {
       throw this.failureOf(error);
     }

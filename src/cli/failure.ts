@@ -2,8 +2,8 @@
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { Code } from '../errors.ts';
 
-/** 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon, 4 not let in or not trusted; 130 ended by the person (128 + SIGINT), as shells say it. */
-export const exits = { ok: 0, failed: 1, usage: 2, unreachable: 3, denied: 4, interrupted: 130 } as const;
+/** 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon, 4 not let in or not trusted, 5 waited long enough; 130 ended by the person (128 + SIGINT), as shells say it. */
+export const exits = { ok: 0, failed: 1, usage: 2, unreachable: 3, denied: 4, late: 5, interrupted: 130 } as const;
 export type Exit = (typeof exits)[keyof typeof exits];
 
 export class CommandFailure extends Error {

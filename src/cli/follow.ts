@@ -2,6 +2,7 @@
 import { hostJson, timelineJson } from '../api/types.ts';
 import type { HostJson } from '../api/types.ts';
 import { CommandFailure, exits } from './failure.ts';
+import { durationText } from './human.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { segment } from './session.ts';
 import type { Context } from './session.ts';
@@ -89,6 +90,10 @@ const settled = (
   return state === 'provisioned' ? 'provisioned' : undefined;
 };
 
+const late = ({ name, doing }: HostJson, timeoutSeconds: number): CommandFailure =>
+  new CommandFailure(exits.late, `host ${name} is not provisioned within ${durationText(timeoutSeconds * 1000)}: ${doing}`, {
+    next: `it goes on without you; see how: remuda host show ${name} --watch`,
+  });
 const drawProgress = (bar: ProgressBar, { name, doing, progress }: HostJson): void => {
   if (progress === null) bar.say(`${name}: ${doing}`);
   else bar.show({ label: `${name}: ${progress.step}`, done: progress.done, total: progress.total, unit: 'bytes' });
@@ -96,9 +101,14 @@ const drawProgress = (bar: ProgressBar, { name, doing, progress }: HostJson): vo
 
 /**
  * Waits until the host runs what its claim's generation asks for and shows how it gets there: timeline on standard output (not with
- * `--json`), a bar on standard error. Throws where it failed or was overtaken. Ending the wait ends nothing at the daemon.
+ * `--json`), a bar on standard error. Throws where it failed, was overtaken, or took longer than `timeoutSeconds`. Ending the wait ends nothing at the daemon.
  */
-export const waitProvisioned = async (context: Context, began: HostJson): Promise<{ raw: unknown; value: HostJson }> => {
+export const waitProvisioned = async (
+  context: Context,
+  began: HostJson,
+  timeoutSeconds = Infinity,
+): Promise<{ raw: unknown; value: HostJson }> => {
+  const until = context.world.clock.now() + timeoutSeconds * 1000;
   if (began.claim === null) throw new CommandFailure(exits.failed, `no claim holds host ${began.name}`);
   const wanted = { claimId: began.claim.id, generation: began.claim.generation };
   using bar = new ProgressBar(context.terminal);
@@ -115,6 +125,7 @@ export const waitProvisioned = async (context: Context, began: HostJson): Promis
       if (end === 'provisioned') return answer;
       throw end;
     }
+    if (context.world.clock.now() >= until) throw late(answer.value, timeoutSeconds);
     drawProgress(bar, answer.value);
     await context.world.clock.sleep(pauseMs, context.world.signal);
   }

@@ -7,7 +7,8 @@ import { limits } from '../limits.ts';
 import type { Answer } from './client.ts';
 import { followTimeline, readTimeline } from './follow.ts';
 import { renderHost, renderHosts, since } from './host-view.ts';
-import { does, leaf, number, segment } from './session.ts';
+import { parseSelectors, passesAll } from './labels.ts';
+import { collect, does, leaf, number, segment } from './session.ts';
 import type { Session } from './session.ts';
 import { renderTimeline } from './timeline-view.ts';
 import { showOrWatch, withWatch } from './watch.ts';
@@ -16,6 +17,8 @@ import type { WatchOptions } from './watch.ts';
 const sortings: Readonly<Record<string, (host: HostJson) => string | number>> = {
   name: ({ name }) => name,
   state: ({ state }) => hostJson.shape.state.options.indexOf(state),
+  pool: ({ profile }) => profile.pool,
+  rack: ({ profile }) => `${profile.rack ?? '\uffff'} ${String(profile.unit ?? 0).padStart(3, '0')}`,
   owner: ({ claim }) => claim?.owner ?? '\uffff',
   /** The longest in their present state first: those that hang. */
   since: (host) => since(host),
@@ -25,12 +28,25 @@ interface ListOptions extends WatchOptions {
   readonly state?: string;
   readonly held?: boolean;
   readonly failed?: boolean;
+  readonly pool?: string;
+  readonly rack?: string;
+  readonly selector?: readonly string[];
   readonly sort?: string;
 }
-const keeps =
-  ({ state, held, failed }: ListOptions) =>
-  (host: HostJson): boolean =>
-    (state === undefined || host.state === state) && (held !== true || host.held !== null) && (failed !== true || host.failed !== null);
+/** Is this host wanted? */
+const wanted = (options: ListOptions): ((host: HostJson) => boolean) => {
+  const { state, held, failed, pool, rack } = options;
+  const labels = parseSelectors(options.selector ?? []);
+  const tests: readonly ((host: HostJson) => boolean)[] = [
+    (host) => state === undefined || host.state === state,
+    (host) => held !== true || host.held !== null,
+    (host) => failed !== true || host.failed !== null,
+    ({ profile }) => pool === undefined || profile.pool === pool,
+    ({ profile }) => rack === undefined || profile.rack === rack,
+    ({ profile }) => passesAll(labels, profile.labels),
+  ];
+  return (host) => tests.every((test) => test(host));
+};
 const compare = (one: string | number, other: string | number): number =>
   typeof one === 'number' && typeof other === 'number' ? one - other : String(one).localeCompare(String(other), 'en', { numeric: true });
 const sorted = (hosts: readonly HostJson[], by: string | undefined): readonly HostJson[] => {
@@ -42,7 +58,7 @@ const sorted = (hosts: readonly HostJson[], by: string | undefined): readonly Ho
 const chosen = ({ raw, value }: Answer<{ items: HostJson[] }>, options: ListOptions): Answer<readonly HostJson[]> => {
   // The list and its documents stand in one order; the documents keep what this version of the command does not know.
   const documents = new Map(value.items.map((host, at) => [host.id, (raw as { items: readonly unknown[] }).items[at]]));
-  const kept = sorted(value.items.filter(keeps(options)), options.sort);
+  const kept = sorted(value.items.filter(wanted(options)), options.sort);
   return { raw: { items: kept.map(({ id }) => documents.get(id)) }, value: kept };
 };
 
@@ -50,6 +66,9 @@ const listCommand = (session: Session, host: Command): void => {
   const list = withWatch(leaf(host, 'list', 'all hosts, and what each does'))
     .alias('ls')
     .addOption(new Option('--state <state>', 'only hosts in this state').choices(hostJson.shape.state.options))
+    .option('-l, --selector <labels>', 'only hosts with these labels: tier=web,disk!=hdd,"zone in (a,b)",gpu,!old', collect)
+    .option('--pool <name>', 'only hosts of this pool')
+    .option('--rack <name>', 'only hosts of this rack')
     .option('--held', 'only hosts that somebody holds')
     .option('--failed', 'only hosts whose last step failed')
     .addOption(new Option('--sort <by>', 'in this order').choices(Object.keys(sortings)));

@@ -1,5 +1,6 @@
 /** Hosts on the screen: the list, and one host as somebody needs it who was woken because it does not boot. */
 import type { DiskJson, HostJson, TimelineRowJson } from '../api/types.ts';
+import { labelsText } from './labels.ts';
 import { ageText, momentText, plainText, plural, sizeText } from './human.ts';
 import type { Style, Tone } from './style.ts';
 import { renderDetails, renderTable } from './table.ts';
@@ -43,18 +44,55 @@ export const diskText = (disk: DiskJson): string =>
     ...(disk.model === undefined ? [] : [disk.model]),
   ].join(', ');
 
+/** After a change: its name, its state, what it does now. */
+export const renderChanged = (host: HostJson, { style }: Look): string =>
+  `${style('bold', plainText(host.name))} is ${host.state}: ${plainText(host.doing)}\n`;
+
+const placeText = ({ rack, unit }: HostJson['profile']): string => (rack === null ? '-' : unit === null ? rack : `${rack}/${unit}`);
+const networkText = (network: HostJson['profile']['network']): string => (network === null ? 'by DHCP' : JSON.stringify(network));
+const profileDetails = ({ profile }: HostJson): readonly Detail[] => [
+  ['pool', profile.pool],
+  ...(profile.rack === null ? [] : [['rack', `${profile.rack}${profile.unit === null ? '' : `, unit ${profile.unit}`}`] as const]),
+  ...(profile.failureDomain === null ? [] : [['failure domain', profile.failureDomain] as const]),
+  ...(Object.keys(profile.labels).length === 0 ? [] : [['labels', labelsText(profile.labels)] as const]),
+  ...(profile.note === null ? [] : [['note', profile.note] as const]),
+  ...(profile.network === null ? [] : [['network', networkText(profile.network)] as const]),
+  ...(profile.dhcp === null ? [] : [['dhcp', JSON.stringify(profile.dhcp)] as const]),
+];
+/** After a change of what is said of it: all of that. */
+export const renderProfile = (host: HostJson, { style }: Look): string =>
+  `${style('bold', plainText(host.name))}\n${renderDetails(profileDetails(host), style)}`;
+
 const percent = ({ progress }: Pick<HostJson, 'progress'>): string =>
   progress === null || progress.total <= 0 ? '' : ` (${Math.floor((100 * progress.done) / progress.total)} %)`;
 
-export const renderHosts = (hosts: readonly HostJson[], { style }: Look): string =>
+const wideCells = ({ profile, bmc, inventory, macs }: HostJson): readonly Cell[] => [
+  profile.pool,
+  placeText(profile),
+  inventory === null ? '-' : `${inventory.cpu.threads} thr, ${sizeText(inventory.memoryBytes)}`,
+  bmc?.protocol ?? '-',
+  macs[0] ?? '-',
+  Object.keys(profile.labels).length === 0 ? '-' : labelsText(profile.labels),
+];
+export const renderHosts = (hosts: readonly HostJson[], { style, wide = false }: Look): string =>
   hosts.length === 0
-    ? 'No hosts yet. A server that asks for an address by DHCP appears here; or: remuda host enrol NAME --mac MAC\n'
+    ? 'No hosts here. A server that asks for an address by DHCP appears by itself; or: remuda host enrol NAME --mac MAC\n'
     : renderTable(
-        ['name', 'state', 'power', 'image', 'hostname', 'owner', 'doing'],
+        [
+          'name',
+          'state',
+          'power',
+          ...(wide ? ['pool', 'place', 'hardware', 'bmc', 'mac', 'labels'] : []),
+          'image',
+          'hostname',
+          'owner',
+          'doing',
+        ],
         hosts.map((host): Cell[] => [
           host.name,
           stateCell(host),
           powerCell(host),
+          ...(wide ? wideCells(host) : []),
           host.claim === null ? '-' : `${host.claim.image.name} #${host.claim.generation}`,
           host.claim?.hostName ?? '-',
           host.claim?.owner ?? '-',
@@ -77,7 +115,11 @@ export const since = (host: HostJson): number => {
 };
 
 /** What the person can do now; empty where the host needs nobody. */
-export const adviceFor = (host: HostJson): readonly string[] => {
+export const adviceFor = (host: HostJson): readonly string[] => [
+  ...host.identity.proposals.map(({ mac }) => `if it is its own: remuda host mac adopt ${host.name} ${mac}; if not: … mac refuse …`),
+  ...stepAdvice(host),
+];
+const stepAdvice = (host: HostJson): readonly string[] => {
   const { name } = host;
   if (host.held !== null) return [`when the reason is gone: remuda host unhold ${name}`];
   if (host.failed !== null)
@@ -176,6 +218,10 @@ const why = (host: HostJson, { now }: Look): readonly Detail[] => {
   if (held !== null) details.push(['held', { text: `by ${held.by}: ${held.why}`, tone: 'warn' }]);
   if (attempt !== null && failed === null)
     details.push(['trying', { text: `${attempt.step}, ${plural(attempt.tries, 'try', 'tries')} so far: ${attempt.reason}`, tone: 'warn' }]);
+  for (const { mac, uuid, at } of host.identity.proposals)
+    details.push(['new nic?', { text: `${mac} was seen with its UUID ${uuid}, ${ageText(at, now)}`, tone: 'warn' }]);
+  for (const { what, value, host: other } of host.identity.conflicts)
+    details.push(['conflict', { text: `host ${other.name} is said to have the same ${what} ${value}`, tone: 'bad' }]);
   for (const advice of adviceFor(host)) details.push(['next', { text: advice, tone: 'bold' }]);
   return details;
 };
@@ -186,7 +232,10 @@ export const renderHost = (host: HostJson, timeline: readonly TimelineRowJson[],
   const { facts } = host;
   const about: Detail[] = [
     ['id', host.id],
+    ...profileDetails(host),
     ['macs', host.macs.length === 0 ? 'none known' : host.macs.join(', ')],
+    ...(host.uuid === null ? [] : [['uuid', host.uuid] as const]),
+    ...(host.serial === null ? [] : [['serial', host.serial] as const]),
     ['firmware', host.firmware ?? 'not known yet'],
     ['power', facts.powerAt === 0 ? facts.power : `${facts.power}, seen ${ageText(facts.powerAt, now)}`],
     ...bmcDetails(host, now),

@@ -37,6 +37,7 @@ describe('what each command asks of the rack', () => {
           userData: '#cloud-config',
           owner: 'team-a',
           id: 'c1',
+          waitSeconds: 0,
           dryRun: false,
         },
         'ann',
@@ -45,7 +46,7 @@ describe('what each command asks of the rack', () => {
     },
     {
       line: 'claim create --image debian',
-      asked: ['claim', { image: 'debian', disk: { only: true }, owner: 'operator', dryRun: false }, 'ann'],
+      asked: ['claim', { image: 'debian', disk: { only: true }, owner: 'operator', waitSeconds: 0, dryRun: false }, 'ann'],
     },
   ];
   for (const { line, asked, claimed = false, says } of cases)
@@ -150,7 +151,7 @@ describe('images', () => {
     const { desk, run } = await bench();
     const { out, err, exit } = await run('image import img/a.raw --name new --phone-home none', { tty: true, env: { NO_COLOR: '1' } });
     assert.equal(exit, 0);
-    assert.equal(desk.asked[0]?.args[0], '/home/ann/img/a.raw');
+    assert.deepEqual(desk.asked[0]?.args[0], { file: '/home/ann/img/a.raw' });
     assert.match(err, /importing new \[#+-+\]\s+50 %/);
     assert.ok(err.endsWith('\r\u001b[K'));
     assert.match(out, /^new is sha256:abab/);
@@ -165,7 +166,7 @@ describe('images', () => {
     const { exit, out, err } = await run('image build tiny --release r7 --name tiny-r7');
     assert.equal(exit, 0);
     assert.deepEqual(local.asked, [['build', 'tiny', 'r7']]);
-    assert.equal(desk.asked[0]?.args[0], '/built/tiny.raw');
+    assert.deepEqual(desk.asked[0]?.args[0], { file: '/built/tiny.raw' });
     assert.equal(err, 'compiling\n');
     assert.match(out, /^tiny-r7 is sha256:/);
   });
@@ -356,7 +357,7 @@ describe('failures', () => {
     ['host fly h1', /unknown command 'fly'/],
     ['host show', /missing required argument 'host'/],
     ['host show h1 --colour', /unknown option '--colour'/],
-    ['host power h1 reset', /Allowed choices are on, off/],
+    ['host power h1 melt', /Allowed choices are on, off, soft, cycle, reset, status/],
     ['host enrol h2', /by its --mac or its --bmc-url/],
     ['host enrol h2 --bmc-username root', /a BMC needs --bmc-url/],
     ['host enrol h2 --bmc-url https://a', /a BMC needs --bmc-username/],

@@ -10,11 +10,22 @@ import { claimOn, now, readyHost } from '../api/admin-rack.ts';
 import { ipv4 } from '../world/memory-http.ts';
 import { bench } from './bench.ts';
 
-/** A daemon at port 7480 that tells of changes when the test says so. */
-const telling = async () => {
+/** A daemon at port 7480, which tells of changes as the test says so, or never. */
+const serving = async (events: Route | undefined) => {
   const ours = await bench();
-  const tell = { now: Promise.withResolvers<void>() };
-  const events: Route = {
+  const routes = adminRoutes(ours.deps).filter(({ path }) => path !== '/v1/events');
+  await ours.http.listen({
+    at: { address: ipv4('127.0.0.1'), port: 7480 },
+    routes: [...routes, ...(events === undefined ? [] : [events])],
+  });
+  return {
+    ...ours,
+    run: (line: string, options?: Parameters<typeof ours.run>[1]) => ours.run(`${line} --url http://127.0.0.1:7480`, options),
+  };
+};
+const telling = async () => {
+  const news = { now: Promise.withResolvers<void>() };
+  const ours = await serving({
     method: 'GET',
     path: '/v1/events',
     handle: async () => ({
@@ -22,22 +33,20 @@ const telling = async () => {
       headers: { 'content-type': 'text/event-stream' },
       body: (async function* () {
         for (;;) {
-          await tell.now.promise;
-          tell.now = Promise.withResolvers();
+          await news.now.promise;
+          news.now = Promise.withResolvers();
           yield new TextEncoder().encode('event: host\ndata: {}\n\n');
         }
       })(),
     }),
-  };
-  const routes = adminRoutes(ours.deps).filter(({ path }) => path !== '/v1/events');
-  await ours.http.listen({ at: { address: ipv4('127.0.0.1'), port: 7480 }, routes: [...routes, events] });
-  return { ...ours, tell: () => tell.now.resolve() };
+  });
+  return { ...ours, tell: () => news.now.resolve() };
 };
 
 describe('watching', () => {
   /** Runs `line` until the list was asked for `looks` times; before each the rack is changed by `change`. */
   const watched = async (line: string, change: (look: number, rack: Awaited<ReturnType<typeof bench>>['rack']) => void, tty = false) => {
-    const ours = await bench();
+    const ours = await serving(undefined);
     let looks = 0;
     const hosts = ours.rack.port.hosts.bind(ours.rack.port);
     Object.assign(ours.rack.port, {
@@ -89,7 +98,7 @@ describe('watching', () => {
         return hosts();
       },
     });
-    const { out } = await run('host list --watch -q --url http://127.0.0.1:7480');
+    const { out } = await run('host list --watch -q');
     assert.ok(out.includes('h2'), out);
   });
 });

@@ -1,0 +1,85 @@
+/** What a claim asks for on its host: image, name, user data, network; and what its end takes away. */
+import type { Command } from 'commander';
+import { parse } from 'yaml';
+import { dryRunJson, hostJson, itemsOf } from '../api/types.ts';
+import type { HostJson, ReprovisionBody } from '../api/types.ts';
+import { reasonOf } from '../errors.ts';
+import { renderDryRun } from './claim-view.ts';
+import type { Answer } from './client.ts';
+import { seconds } from './duration.ts';
+import { exits, usage } from './failure.ts';
+import type { Exit } from './failure.ts';
+import { waitProvisioned } from './follow.ts';
+import { diskText, renderChanged } from './host-view.ts';
+import { readText, readUserData } from './input.ts';
+import type { Context } from './session.ts';
+
+export interface WaitOptions {
+  readonly wait?: boolean;
+  /** Seconds. */
+  readonly timeout?: number;
+}
+export interface IntentOptions extends WaitOptions {
+  readonly image: string;
+  readonly hostname?: string;
+  readonly userData?: string;
+  readonly network?: string;
+  readonly dryRun?: boolean;
+}
+export const intentOptions = (command: Command): Command =>
+  command
+    .requiredOption('--image <name>', 'the image, by name or digest')
+    .option('--hostname <name>', 'what the installed system calls itself')
+    .option('--user-data <file>', 'cloud-init user data for it')
+    .option('--network <file>', 'what it is told of its network (YAML, as `host describe --network`), instead of what the host says')
+    .option('--dry-run', 'show every disk and what would become of it; change nothing')
+    .option('--wait', 'follow it until it is provisioned or has failed')
+    .option('--timeout <time>', 'with --wait: stop waiting after so long (30m, 2h); the work goes on', seconds);
+
+const documentBytesMax = 256 * 1024;
+/** A YAML or JSON file with one mapping; what it may say is checked by the daemon. */
+export const readDocument = async (context: Context, path: string): Promise<Record<string, unknown>> => {
+  const text = await readText(context, path, documentBytesMax);
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw usage(`${path} is no YAML: ${reasonOf(error).split('\n')[0] ?? ''}`, 'mend the file');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw usage(`${path} holds no mapping`, 'mend the file');
+  return value as Record<string, unknown>;
+};
+export const intentOf = async (context: Context, options: IntentOptions): Promise<ReprovisionBody> => {
+  if (options.dryRun === true && options.wait === true) throw usage('--dry-run and --wait: there is nothing to wait for');
+  if (options.timeout !== undefined && options.wait !== true) throw usage('--timeout is for --wait', 'add --wait');
+  return {
+    image: options.image,
+    ...(options.hostname === undefined ? {} : { hostName: options.hostname }),
+    ...(options.userData === undefined ? {} : { userData: await readUserData(context, options.userData) }),
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the daemon judges it, and says what is wrong
+    ...(options.network === undefined ? {} : { network: (await readDocument(context, options.network)) as ReprovisionBody['network'] }),
+  };
+};
+
+/** Shows what would become of each disk; 1 where no host could be taken. */
+export const showDryRun = (context: Context, answer: Answer<{ items: Parameters<typeof renderDryRun>[0] }>): Exit => {
+  context.show(answer, ({ items }, look) => renderDryRun(items, look));
+  return answer.value.items.some((run) => run.allowed) ? exits.ok : exits.failed;
+};
+export const dryRuns = itemsOf(dryRunJson);
+
+/** POST to a path that answers with a host; waits for it where asked. */
+export const reprovisionAt = async (context: Context, path: string, options: IntentOptions): Promise<Exit> => {
+  const body = await intentOf(context, options);
+  if (options.dryRun === true) return showDryRun(context, await context.client.post(path, { ...body, dryRun: true }, dryRuns));
+  const answer = await context.client.post(path, body, hostJson);
+  context.show(options.wait === true ? await waitProvisioned(context, answer.value, options.timeout) : answer, renderChanged);
+  return exits.ok;
+};
+
+/** What a release takes away. */
+export const releaseText = (
+  claim: Pick<NonNullable<HostJson['claim']>, 'id' | 'owner' | 'hostName' | 'image' | 'disk'>,
+  host: string,
+): string =>
+  `Claim ${claim.id} of ${claim.owner} ends. Host ${host} (${claim.hostName}, ${claim.image.name}) is switched off, and everything on this disk is lost:\n  ${diskText(claim.disk)}`;
