@@ -1,7 +1,6 @@
 /** What people say of a host: labels, pool, place, note, network; how it is checked, changed and told. */
 import { z } from 'zod';
-import { parseIpv4 } from '../wire/address.ts';
-import type { Ipv4 } from '../wire/address.ts';
+import { dhcpExtrasSchema } from '../wire/dhcp-extras.ts';
 import { plainProfile } from './host.ts';
 import type { Host, Profile } from './host.ts';
 import { hostNetworkSchema } from './network.ts';
@@ -33,25 +32,6 @@ export const placeNameSchema = z
   .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/, 'letters, digits, dots, hyphens and underscores, at most 63');
 const unit = z.number().int().min(1).max(unitMost);
 const note = z.string().min(1).max(2000);
-
-const ipv4 = z
-  .string()
-  .refine((text) => parseIpv4(text) !== undefined, 'an IPv4 address like 10.77.0.1')
-  .transform((text) => text as Ipv4);
-/** DHCP options over those of the subnet (RFC 2132). */
-export const dhcpExtrasSchema = z.strictObject({
-  router: ipv4.optional(),
-  dns: z.array(ipv4).max(8).optional(),
-  domain: z.string().min(1).max(253).optional(),
-  ntp: z.array(ipv4).max(8).optional(),
-  mtu: z.number().int().min(576).max(9216).optional(),
-  raw: z
-    .record(
-      z.string().regex(/^([1-9]|[1-9]\d|1\d\d|2[0-4]\d|25[0-4])$/, 'an option number, 1 to 254'),
-      z.string().regex(/^([0-9a-fA-F]{2}){1,255}$/, 'its bytes in hex'),
-    )
-    .optional(),
-});
 
 /** What a host may be enrolled with. */
 export const profileShape = {
