@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseConfig } from '../src/config.ts';
+import { doorsOf } from '../src/daemon.ts';
 import { RemudaError } from '../src/errors.ts';
 
 const head = 'boot: { agent: /agent, firmware: /firmware }\nsubnets:\n';
@@ -46,6 +47,14 @@ test('a subnet of ours, and one behind a relay that reaches us at the same addre
       leaseSeconds: 3600,
       reservations: [],
     },
+  ]);
+});
+
+test('subnets that come in at one address of ours have one door, others their own', () => {
+  const more = relayed.replaceAll('10.88', '10.89') + local.replaceAll('10.77', '10.78').replace('rack0', 'rack1');
+  assert.deepEqual(doorsOf(parseConfig(head + local + relayed + more, 'remuda.yaml')), [
+    { interface: 'rack0', serverAddress: '10.77.0.1' },
+    { interface: 'rack1', serverAddress: '10.78.0.1' },
   ]);
 });
 
