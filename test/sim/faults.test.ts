@@ -312,7 +312,10 @@ scene('an unknown machine asks for a boot: seen, never booted, never written, ne
   assert.match(told, /seen for the first time/);
   for (const file of Object.values(bootPrograms)) assert.ok(!told.includes(file), 'no boot file is offered');
   await assert.rejects(claim(rack, { host: 'unknown-525400770001' }), refused('state-conflict', /it is discovered/));
-  await assert.rejects(claim(rack, { host: undefined }), refused('no-host-fits', /1 host looked at, none fits: 1 discovered and not accepted/));
+  await assert.rejects(
+    claim(rack, { host: undefined }),
+    refused('no-host-fits', /1 host looked at, none fits: 1 discovered and not accepted/),
+  );
   assert.equal(writes(rack), 0);
   assert.equal(rack.bmcs.flatMap(({ commands }) => commands).length, 0);
 });

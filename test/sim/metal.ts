@@ -60,9 +60,9 @@ interface AgentJob {
 
 export class Metal implements Machine {
   readonly name: string;
-  readonly uuid: Uuid;
+  uuid: Uuid;
   readonly serial: string;
-  readonly macs: readonly Mac[];
+  macs: readonly Mac[];
   readonly firmware: 'bios' | 'uefi';
   readonly memoryMiB = 512;
   readonly cpus = 1;
@@ -118,6 +118,12 @@ export class Metal implements Machine {
   }
   pressButton(): Promise<void> {
     return this.#power === 'on' ? this.turnOff() : this.turnOn(undefined);
+  }
+  /** Another card in the same slot, while the power is off. */
+  replaceNic(mac: Mac): void {
+    this.#scheduler.log(`${this.name} has a new NIC: ${mac} for ${this.macs.join(', ')}`);
+    this.macs = [mac];
+    this.party.mac = mac;
   }
   /** Somebody trips over the cable. */
   unplug(): void {
@@ -512,7 +518,9 @@ const question = (
   asked: { readonly id: number; readonly type: number; readonly more: Partial<Dhcp4['options']> },
 ): Dhcp4 => {
   const arch = metal.firmware === 'bios' ? 0 : 7;
-  const pxe = { vendorClass: `PXEClient:Arch:0000${arch}:UNDI:003001`, clientArch: [arch] };
+  // RFC 4578 §2.3: type 0, then the UUID.
+  const clientUuid = Buffer.from(`00${metal.uuid.replaceAll('-', '')}`, 'hex');
+  const pxe = { clientUuid, vendorClass: `PXEClient:Arch:0000${arch}:UNDI:003001`, clientArch: [arch] };
   const mine: Dhcp4['options'] =
     stage === 'os' ? { clientId: Buffer.from(`os-${metal.name}`) } : stage === 'ipxe' ? { ...pxe, userClass: Buffer.from('iPXE') } : pxe;
   return {

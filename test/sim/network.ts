@@ -253,7 +253,9 @@ export const worldOf = (of: {
     if (!signal.aborted) run();
   };
   const line = (level: string) => (message: string, fields?: object) => {
-    if (!signal.aborted) scheduler.log(`${party.name} ${level}: ${message} ${fields === undefined ? '' : JSON.stringify(fields)}`);
+    // The folder of a run has a name of its own, and is no part of what happened.
+    const said = fields === undefined ? '' : JSON.stringify(fields).replaceAll(/remuda-sim-\w+/g, 'remuda-sim');
+    if (!signal.aborted) scheduler.log(`${party.name} ${level}: ${message} ${said}`);
   };
   const log = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error'), with: () => log };
   return {

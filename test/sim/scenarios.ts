@@ -1,6 +1,7 @@
 /** What people do with a rack: the scripted life of a server, and random days. */
 import { toClaimJson, toHostJson } from '../../src/api/admin-json.ts';
-import { ipv4From } from '../../src/wire/address.ts';
+import { ipv4From, parseMac } from '../../src/wire/address.ts';
+import type { Mac } from '../../src/wire/address.ts';
 import { redemption } from './metal.ts';
 import { heal } from './network.ts';
 import { bmcPassword, secretWord } from './rack.ts';
@@ -89,11 +90,18 @@ export const describe = (rack: SimRack, name: string): string => {
     : `${host.state} gen ${host.claim?.generation ?? '-'} ${host.failed?.reason ?? ''} ${host.held?.why ?? ''} ${JSON.stringify(host.attempt)} ${JSON.stringify(host.boot)}`;
 };
 
+/** A network card that nobody has seen before. */
+const cardOf = (number: number): Mac => {
+  const mac = parseMac(`52:54:00:78:00:${number.toString(16).padStart(2, '0')}`);
+  if (mac === undefined) throw new Error(`card ${number} is one too many`);
+  return mac;
+};
 /** A random day: an operator who changes his mind, in bad weather; then the weather heals and everything must come to rest. */
 export const day = async (rack: SimRack): Promise<void> => {
   rack.start();
   const { chance, scheduler, network } = rack;
   let claims = 0;
+  let cards = 0;
   let over = false;
   const act = (name: string): void => {
     const host = rack.host(name);
@@ -124,6 +132,10 @@ export const day = async (rack: SimRack): Promise<void> => {
     if (chance.chance(0.01) && metal !== undefined) {
       scheduler.sometimes('somebody presses the power button');
       void metal.pressButton();
+    }
+    if (chance.chance(0.02) && metal?.power() === 'off') {
+      scheduler.sometimes('a NIC is replaced');
+      metal.replaceNic(cardOf(++cards));
     }
     scheduler.at(chance.between(1000, 15_000), operator);
   };

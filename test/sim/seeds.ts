@@ -15,6 +15,7 @@ export const sights = [
   'somebody presses the power button',
   'a provisioned host is changed',
   'a host is changed while it is provisioned',
+  'a NIC is replaced',
   'two claims meet at one host',
   'a rival claims a claimed host',
   'a thief shows an old ticket',
