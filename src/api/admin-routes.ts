@@ -4,6 +4,8 @@ import type { Store } from '../store/store.ts';
 import type { Clock, Route } from '../world/world.ts';
 import { claimRoutes } from './admin-claims.ts';
 import { hostRoutes } from './admin-hosts.ts';
+import { backupRoutes } from './admin-backup.ts';
+import type { MakeBackup } from './admin-backup.ts';
 import { imageRoutes } from './admin-images.ts';
 import type { ImageDesk } from './admin-images.ts';
 import { auditRoutes, tokenRoutes } from './admin-tokens.ts';
@@ -19,6 +21,7 @@ import type { TokenBook } from './tokens.ts';
 export interface AdminDeps extends DaemonDeps, EventDeps {
   readonly rack: Rack;
   readonly images: ImageDesk;
+  readonly backup: MakeBackup;
   readonly tokens: TokenBook;
   readonly audit: AuditTrail;
   readonly clock: Pick<Clock, 'now'>;
@@ -34,6 +37,7 @@ export const adminTable = (deps: AdminDeps): readonly AdminRoute[] => [
   ...tokenRoutes(deps.tokens, deps.clock),
   ...auditRoutes(deps.audit),
   ...eventRoutes(deps),
+  ...backupRoutes(deps.backup),
   ...daemonRoutes(deps, () => adminTable(deps)),
 ];
 /** The routes of the Unix socket: the permissions of its file are the guard, and who may open it is an admin. */

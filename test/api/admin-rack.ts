@@ -332,6 +332,11 @@ export const lease: Lease = {
   endsAt: now + 59 * minute,
 };
 
+async function* fakeBackup({ images }: { readonly images: boolean }): AsyncGenerator<Uint8Array> {
+  yield new TextEncoder().encode(`a backup ${images ? 'with' : 'without'} images, `);
+  yield new TextEncoder().encode('SHA256SUMS');
+}
+
 /** A rack with one available host h1, one image, one lease; behind a door with no tokens yet. */
 export const fakeDeps = (
   more: Partial<Limits> = {},
@@ -346,6 +351,6 @@ export const fakeDeps = (
     rack,
     desk,
     access,
-    deps: { ...access.deps, rack: rack.port, images: desk.port, leases: () => [lease], status: async () => status },
+    deps: { ...access.deps, rack: rack.port, images: desk.port, backup: fakeBackup, leases: () => [lease], status: async () => status },
   };
 };
