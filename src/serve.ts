@@ -6,6 +6,7 @@ import type { AdminDeps } from './api/admin-routes.ts';
 import { AuditTrail } from './api/audit.ts';
 import { Door } from './api/door.ts';
 import { TokenBook } from './api/tokens.ts';
+import type { ReloadJson } from './api/types.ts';
 import type { ApiListener } from './api-settings.ts';
 import { missingInterfaces } from './config-check.ts';
 import { apiListeners, parseConfig } from './config.ts';
@@ -66,13 +67,37 @@ export interface ServeOptions {
   readonly until: AbortSignal;
   /** To the console of whoever started the daemon. */
   readonly say: (text: string) => void;
+  /** The configuration as its file has it now; `bad-config` where it is wrong. */
+  readonly reread: () => Promise<Config>;
+  /** The level of the world's log; a reload changes it. */
+  readonly logLevel: { current: string };
+  /** Runs `reload` at each SIGHUP. */
+  readonly onHangup: (reload: () => void) => void;
 }
 interface Served extends ServeOptions {
   readonly world: World;
   readonly config: Config;
   readonly daemon: Daemon;
   readonly meter: PrometheusMeter;
+  readonly reload: () => Promise<ReloadJson>;
 }
+
+/** Takes up a changed configuration, one after the other; a faulty one changes nothing. */
+const reloading = (world: World, daemon: Daemon, { reread, logLevel }: ServeOptions): (() => Promise<ReloadJson>) => {
+  let last: Promise<unknown> = Promise.resolve();
+  const reload = async (): Promise<ReloadJson> => {
+    const { running, applied, restart } = daemon.reload(await reread());
+    logLevel.current = running.log;
+    world.log.info('the configuration was read again', { applied, restart });
+    return { applied: [...applied], restart: [...restart] };
+  };
+  return () => {
+    const turn = last.then(reload);
+    // The next turn begins whatever became of this one; whoever asked for this one is told.
+    last = turn.catch(() => {});
+    return turn;
+  };
+};
 
 /** Everything that the routes of people need, built once. */
 const adminParts = async ({
@@ -83,6 +108,7 @@ const adminParts = async ({
   version,
   until,
   say,
+  reload,
 }: Served): Promise<{ readonly deps: AdminDeps; readonly admin: Watched[] }> => {
   const { clock, random, log } = world;
   const { records: store, limits, rack } = daemon;
@@ -95,7 +121,16 @@ const adminParts = async ({
   const audit = new AuditTrail({ store, clock, limits });
   const door = new Door({ tokens, audit, clock, random, log, meter, limits, names: config.api.names });
   const admin: Watched[] = [];
-  const parts = { world, config, daemon, version, tokens, admin };
+  const parts = {
+    world,
+    daemon,
+    version,
+    tokens,
+    admin,
+    get config() {
+      return daemon.config();
+    },
+  };
   const metrics = {
     contentType: meter.contentType,
     isPublic: config.api.publicMetrics,
@@ -104,11 +139,13 @@ const adminParts = async ({
   const deps: AdminDeps = {
     rack,
     images: deskOf(daemon.images),
+    backup: (options) => daemon.backup(version, options),
     leases: () => daemon.leases(),
     status: () => statusOf(parts),
     unready: () => unreadyOf(parts),
     metrics,
     version,
+    reload,
     tokens,
     audit,
     clock,
@@ -163,7 +200,13 @@ export const serve = async (world: World, config: Config, options: ServeOptions)
   const daemon = await startDaemon(world, config, undefined, meter);
   let listeners: readonly Listener[] = [];
   try {
-    listeners = await listenForPeople({ world, config, daemon, meter, ...options });
+    const reload = reloading(world, daemon, options);
+    listeners = await listenForPeople({ world, config, daemon, meter, reload, ...options });
+    options.onHangup(() => {
+      reload().catch((error: unknown) =>
+        world.log.error('the configuration was not taken up; all stays as it was', { reason: reasonOf(error) }),
+      );
+    });
     await ended(options.until);
     world.log.info('ending');
   } finally {
