@@ -43,8 +43,9 @@ make_root() {
     --customize-hook="$work/customize $work \"\$1\"" \
     "$suite" "$work/root.tar" "deb [trusted=yes] copy:$work/repository ./" >"$log" 2>&1 ||
     { tail -n 30 "$log" >&2; die "mmdebstrap could not make the root of Debian $suite"; }
-  # The order and the times are those of the tar.
-  mksquashfs - "$work/root.squashfs" -tar -quiet -no-progress -noappend -b 256K \
+  # The order and the times are those of the tar. Small blocks: Python reads
+  # thousands of small files, and each read unpacks a whole block.
+  mksquashfs - "$work/root.squashfs" -tar -quiet -no-progress -noappend -b 64K \
     -comp zstd -Xcompression-level 19 -root-mode 755 -root-uid 0 -root-gid 0 -root-time "$SOURCE_DATE_EPOCH" <"$work/root.tar" >&2
   rm -rf "$work/root.tar" "$work/repository" "$work/kernel"
 }

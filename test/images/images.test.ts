@@ -100,6 +100,43 @@ test('a second call finds the result in the cache', { skip, timeout: 5 * minute 
   assert.notEqual(await build('tiny', '--release', 'two'), result);
 });
 
+const debianTools = ['/usr/bin/mmdebstrap', '/usr/bin/mksquashfs', '/usr/share/keyrings/debian-archive-keyring.gpg'];
+const debianMissing = [...missing, ...debianTools.filter((tool) => !existsSync(tool))];
+const skipDebian = debianMissing.length > 0 && `missing: ${debianMissing.join(', ')}`;
+
+test(
+  'two builds of the debian image are the same, and hold nothing of one machine',
+  { skip: skipDebian, timeout: 40 * minute },
+  async () => {
+    const { stdout } = await run(join(images, 'build.sh'), ['debian'], { timeout: 20 * minute });
+    const folder = stdout.trimEnd().split('\n').at(-1) ?? '';
+    const [built, second] = [join(folder, 'debian.raw'), join(temp, 'debian.raw')];
+    const about = JSON.parse(await readFile(join(folder, 'debian.json'), 'utf8'));
+    assert.deepEqual(about, { release: 'bookworm', sha256: await sha256(built), sizeBytes: (await stat(built)).size });
+    assert.ok(about.sizeBytes <= 150_000_000, `debian ${about.sizeBytes}`);
+    await run(join(images, 'debian/build.sh'), [second], { timeout: 20 * minute });
+    assert.equal(await sha256(second), about.sha256);
+    await rootHoldsNothingOfOneMachine(second);
+  },
+);
+
+/** Looks into the squashfs of the fourth partition. */
+async function rootHoldsNothingOfOneMachine(image: string): Promise<void> {
+  const entry = (await readFile(image)).subarray(1024 + 3 * 128, 1024 + 4 * 128);
+  assert.equal(entry.toString('utf16le', 56, 128).replace(/\0+$/, ''), 'ROOT');
+  const offset = String(Number(entry.readBigUInt64LE(32)) * 512);
+  const cat = async (...files: string[]) => (await run('unsquashfs', ['-o', offset, '-cat', image, ...files])).stdout;
+  assert.equal(await cat('etc/machine-id'), '');
+  // No password of anybody: locked (*, !) or locked and empty.
+  assert.deepEqual(
+    (await cat('etc/shadow')).split('\n').filter((line) => line !== '' && !/^[^:]+:[!*]+:/.test(line)),
+    [],
+  );
+  const { stdout } = await run('unsquashfs', ['-o', offset, '-lls', image], { maxBuffer: 64 * 1024 * 1024 });
+  assert.doesNotMatch(stdout, /ssh_host_|random-seed|\/var\/log\/\S/);
+  assert.match(stdout, /squashfs-root\/var\/lib\/cloud\/seed\/nocloud -> \/run\/remuda\/seed/);
+}
+
 test('a release name that is none is refused', { skip }, async () => {
   await assert.rejects(build('tiny', '--release', 'a b'), /release name/);
   await assert.rejects(build('nothing'), /usage/);
