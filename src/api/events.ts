@@ -4,7 +4,7 @@ import type { HostView, Rack } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { JournalRow, Store } from '../store/store.ts';
-import type { HttpReply, HttpRequest } from '../world/world.ts';
+import type { Clock, HttpReply, HttpRequest } from '../world/world.ts';
 import { toHostJson, toTimelineRow } from './admin-json.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute } from './route.ts';
@@ -14,6 +14,7 @@ export interface EventDeps {
   readonly rack: Pick<Rack, 'host' | 'hosts' | 'changed'>;
   readonly journal: Pick<Store, 'journal' | 'newestEntry'>;
   readonly limits: Pick<Limits, 'apiHeartbeatMs' | 'apiEventsBacklogMax'>;
+  readonly clock: Pick<Clock, 'now'>;
   /** Ends when the daemon ends. */
   readonly until: AbortSignal;
 }
@@ -88,11 +89,13 @@ const lineOf = (row: JournalRow, names: ReadonlyMap<string, string>): unknown =>
 
 /** Until the client leaves, falls too far behind, or the daemon ends; the last event says which, and where to go on. */
 async function* stream(deps: EventDeps, reader: Reader, gone: AbortSignal): AsyncGenerator<Uint8Array> {
-  const { limits, rack, until } = deps;
+  const { clock, limits, rack, until } = deps;
   const closed = (reason: string): Uint8Array => bytes(block('closed', { reason, after: reader.seq }));
   const signal = AbortSignal.any([gone, until]);
   // A comment at once, so that the client knows that it is heard.
   yield bytes(': remuda\n\n');
+  let spokeAt = clock.now();
+  // Who comes back after long may have much to hear; who is there and far behind reads too slowly.
   let resumed = true;
   while (!signal.aborted) {
     const ended = new AbortController();
@@ -105,12 +108,14 @@ async function* stream(deps: EventDeps, reader: Reader, gone: AbortSignal): Asyn
         return;
       }
       const { text, isMore } = await reader.next();
-      if (text !== '') yield bytes(text);
-      resumed = isMore;
-      if (isMore) continue;
-      await change;
-      // A change wakes before its host is planned anew; where nothing came of it this keeps the connection alive.
-      if (text === '') yield bytes(':\n\n');
+      const isSilent = text === '' && clock.now() - spokeAt >= limits.apiHeartbeatMs;
+      if (text !== '' || isSilent) {
+        // A comment keeps the connection alive, and finds out whether it is.
+        yield bytes(isSilent ? ':\n\n' : text);
+        spokeAt = clock.now();
+      }
+      resumed &&= isMore;
+      if (!isMore) await change;
     } finally {
       ended.abort();
     }

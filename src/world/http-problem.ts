@@ -40,7 +40,7 @@ export const problemOf = (error: unknown): Problem => {
 
 /** Values under these names are never shown, whatever raised the error. */
 const hidden = /password|secret|token|ticket|credential|authori[sz]ation|userdata|cookie|key|answer|body|stack|cause/i;
-const deepest = 3;
+const deepest = 5;
 const shownMax = 32;
 /** A value cut down to what a client may hear: plain, short, shallow, and no user in a URL. */
 const shown = (value: unknown, depth = 0): unknown => {

@@ -85,7 +85,11 @@ describe('what each change asks of the rack', () => {
         path: '/v1/claims',
         body: { ...intent, host: 'h1', disk: { serial: 'h1-d0' }, id: 'c1', owner: 'team-a' },
         status: 201,
-        asked: ['claim', { ...intent, host: 'h1', disk: { serial: 'h1-d0' }, id: 'c1', owner: 'team-a', dryRun: false }, 'ann'],
+        asked: [
+          'claim',
+          { ...intent, host: 'h1', disk: { serial: 'h1-d0' }, id: 'c1', owner: 'team-a', dryRun: false, waitSeconds: 0 },
+          'ann',
+        ],
       },
     ];
   for (const { path, method = 'POST', body, status = 200, asked, claimed = false } of cases)
@@ -100,8 +104,7 @@ describe('what each change asks of the rack', () => {
       else if (!path.endsWith('power')) hostJson.parse(answer.json());
     });
   test('user data of the full size arrives, however long JSON makes it', async () => {
-    const { rack, call } = await served();
-    rack.put(claimOn(readyHost('h1')));
+    const { call } = await served();
     const userData = '\u0000'.repeat(limits.userDataBytes);
     for (const [path, status] of [
       ['/v1/claims', 201],
@@ -202,7 +205,7 @@ describe('what is refused', () => {
       sent: { body: { image: 'i', hostName: 'Web 1' } },
       says: /hostName: a host name/,
     },
-    { name: 'a power that is none', path: '/v1/hosts/h1/power', sent: { body: { power: 'reset' } }, says: /power: / },
+    { name: 'a power that is none', path: '/v1/hosts/h1/power', sent: { body: { power: 'warp' } }, says: /power: / },
     { name: 'a body where none belongs', path: '/v1/hosts/h1/retry', sent: { body: { now: true } }, says: /unknown field now/ },
     { name: 'no JSON', path: '/v1/hosts', sent: { raw: '{"name":' }, says: /the body is not JSON/ },
     {
@@ -322,7 +325,7 @@ describe('images', () => {
     const lines = linesOf(answer.text);
     assert.deepEqual(lines[0], { progress: { doneBytes: 1, totalBytes: 2 } });
     assert.equal((lines.at(-1) as { result: { name: string } }).result.name, 'new');
-    assert.equal(desk.asked[0]?.args[0], '/a.raw');
+    assert.deepEqual(desk.asked[0]?.args[0], { file: '/a.raw' });
   });
   test('an import refused at once keeps its status; one that fails on its way ends with the error', async () => {
     const { desk, call } = await served();
