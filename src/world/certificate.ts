@@ -1,4 +1,4 @@
-/** A self-signed certificate for one daemon, in the DER that RFC 5280 §4.1 draws; its clients pin the fingerprint, no CA is asked. */
+/** Certificates in the DER that RFC 5280 §4.1 draws: a daemon's own, self-signed, which its clients pin; and such that an authority signed. */
 import { X509Certificate, createHash, createPrivateKey, createPublicKey, generateKeyPair, randomBytes, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import { RemudaError, reasonOf } from '../errors.ts';
@@ -40,19 +40,23 @@ const nameOf = (commonName: string): Uint8Array => sequence(der(0x31, sequence(o
 
 const extension = (id: string, value: Uint8Array, critical = false): Uint8Array =>
   sequence(objectId(id), ...(critical ? [truth] : []), octetString(value));
-/** RFC 5280 §4.2.1: no CA, signs only its own handshakes, serves, and is called by this name or address. */
-const extensionsFor = (commonName: string): Uint8Array => {
+/** RFC 5280 §4.2.1: called by this name or address; signs its own handshakes and serves, or signs certificates. */
+const extensionsFor = (commonName: string, isAuthority: boolean): Uint8Array => {
   const ip = parseIpv4(commonName);
   const alternative = ip === undefined ? der(0x82, Buffer.from(commonName)) : der(0x87, Uint8Array.from(ip.split('.').map(Number)));
-  return der(
-    0xa3,
-    sequence(
-      extension('2.5.29.19', sequence(), true),
-      extension('2.5.29.15', bitString(Uint8Array.of(0x80), 7), true),
-      extension('2.5.29.37', sequence(objectId('1.3.6.1.5.5.7.3.1'))),
-      extension('2.5.29.17', sequence(alternative)),
-    ),
-  );
+  const purpose = isAuthority
+    ? [
+        extension('2.5.29.19', sequence(truth), true),
+        // keyCertSign, bit 5.
+        extension('2.5.29.15', bitString(Uint8Array.of(0x04), 2), true),
+      ]
+    : [
+        extension('2.5.29.19', sequence(), true),
+        // digitalSignature, bit 0.
+        extension('2.5.29.15', bitString(Uint8Array.of(0x80), 7), true),
+        extension('2.5.29.37', sequence(objectId('1.3.6.1.5.5.7.3.1'))),
+      ];
+  return der(0xa3, sequence(...purpose, extension('2.5.29.17', sequence(alternative))));
 };
 
 const pem = (label: string, bytes: Uint8Array): string =>
@@ -63,8 +67,20 @@ const pem = (label: string, bytes: Uint8Array): string =>
 /** Lower-case hex SHA-256 of a DER certificate: what clients pin. */
 export const fingerprintOf = (certificateDer: Uint8Array): string => createHash('sha256').update(certificateDer).digest('hex');
 
-/** ECDSA P-256, valid from a day before `nowMs` (clocks of servers differ) for ten years. */
-export const selfSigned = async (commonName: string, nowMs: number): Promise<Identity> => {
+export interface CertificateRequest {
+  /** Its name, or its IPv4 address. */
+  readonly commonName: string;
+  /** ms since 1970 */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** May sign others. */
+  readonly isAuthority?: boolean;
+  /** Who signs; without it the certificate signs itself. */
+  readonly issuer?: { readonly commonName: string; readonly key: string };
+}
+/** A new ECDSA P-256 key and its certificate. */
+export const issueCertificate = async (request: CertificateRequest): Promise<Identity> => {
+  const { commonName, notBefore, notAfter, isAuthority = false, issuer } = request;
   const pair = await promisify(generateKeyPair)('ec', {
     namedCurve: 'P-256',
     publicKeyEncoding: { type: 'spki', format: 'der' },
@@ -77,15 +93,20 @@ export const selfSigned = async (commonName: string, nowMs: number): Promise<Ide
     der(0xa0, der(0x02, Uint8Array.of(2))),
     der(0x02, serial),
     ecdsaWithSha256,
-    nameOf(commonName),
-    sequence(time(nowMs - dayMs), time(nowMs + validDays * dayMs)),
+    nameOf(issuer?.commonName ?? commonName),
+    sequence(time(notBefore), time(notAfter)),
     nameOf(commonName),
     createPublicKey({ key: pair.publicKey, format: 'der', type: 'spki' }).export({ format: 'der', type: 'spki' }),
-    extensionsFor(commonName),
+    extensionsFor(commonName, isAuthority),
   );
-  const certificate = sequence(body, ecdsaWithSha256, bitString(sign('sha256', body, createPrivateKey(pair.privateKey))));
+  const signature = sign('sha256', body, createPrivateKey(issuer?.key ?? pair.privateKey));
+  const certificate = sequence(body, ecdsaWithSha256, bitString(signature));
   return { key: pair.privateKey, certificate: pem('CERTIFICATE', certificate), fingerprint: fingerprintOf(certificate) };
 };
+
+/** A daemon's own: valid from a day before `nowMs` (clocks of servers differ) for ten years. */
+export const selfSigned = (commonName: string, nowMs: number): Promise<Identity> =>
+  issueCertificate({ commonName, notBefore: nowMs - dayMs, notAfter: nowMs + validDays * dayMs });
 
 /** Until when a PEM certificate is valid, ms since 1970. */
 export const validUntil = (certificate: string): number => Date.parse(new X509Certificate(certificate).validTo);

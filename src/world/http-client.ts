@@ -5,10 +5,9 @@ import { request as tlsRequest } from 'node:https';
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { TLSSocket } from 'node:tls';
 import { RemudaError, reasonOf } from '../errors.ts';
-import { fingerprintOf } from './certificate.ts';
 import { errnoOf } from './files.ts';
+import { judgeCertificate, trustOptions } from './tls-trust.ts';
 import type { HttpAnswer, HttpCall } from './world.ts';
 
 /** Where this call stopped because of its own time limit. */
@@ -71,17 +70,6 @@ const connected = (socket: Socket, event: 'connect' | 'secureConnect', signal: A
     });
   });
 
-/** The certificate decides here, while not one byte of the request has left. */
-const checkFingerprint = (call: HttpCall, socket: TLSSocket): void => {
-  const seen = fingerprintOf(socket.getPeerX509Certificate()?.raw ?? new Uint8Array());
-  const wanted = call.fingerprint?.toLowerCase().replaceAll(':', '');
-  if (wanted === undefined || seen === wanted) return;
-  socket.destroy();
-  throw new RemudaError('bmc-untrusted', `${where(call)}: shows another certificate than the pinned one; nothing was sent`, {
-    values: { url: call.url, expected: wanted, seen },
-  });
-};
-
 /** A connection over which the request may be sent. */
 const connectFor = async (call: HttpCall, url: URL, signal: AbortSignal): Promise<Socket> => {
   const secure = url.protocol === 'https:';
@@ -92,11 +80,10 @@ const connectFor = async (call: HttpCall, url: URL, signal: AbortSignal): Promis
     await connected(socket, 'connect', signal);
     return socket;
   }
-  const trustsByCa = call.fingerprint === undefined && call.insecure !== true;
   const name = isIP(host) === 0 ? { servername: host } : {};
-  const socket = connectTls({ ...to, ...name, rejectUnauthorized: trustsByCa, ALPNProtocols: ['http/1.1'] });
+  const socket = connectTls({ ...to, ...name, ...trustOptions(call), ALPNProtocols: ['http/1.1'] });
   await connected(socket, 'secureConnect', signal);
-  checkFingerprint(call, socket);
+  judgeCertificate(call, where(call), socket);
   return socket;
 };
 

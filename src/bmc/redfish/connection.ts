@@ -186,7 +186,12 @@ export class Connection {
   /** No Accept-Encoding: compression turns ETags weak on some BMCs (sushy). */
   #send(ask: Ask, credentials: Readonly<Record<string, string>>): Promise<HttpAnswer> {
     const { fingerprint, ca, insecure } = this.#address;
-    const trust = fingerprint !== undefined ? { fingerprint } : ca !== undefined ? { ca } : insecure === true ? { insecure } : {};
+    // A pin stands before an authority, and both before "anything goes"; what that adds to a pin is that it may have expired.
+    const trust = {
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...(fingerprint !== undefined || ca === undefined ? {} : { ca }),
+      ...(insecure === true && (fingerprint !== undefined || ca === undefined) ? { insecure } : {}),
+    };
     const json = ask.body === undefined ? {} : { 'content-type': 'application/json' };
     const match = ask.ifMatch === undefined ? {} : { 'if-match': ask.ifMatch };
     const call: HttpCall = {
