@@ -81,17 +81,34 @@ async function* unpackXz(source: ByteSource): AsyncGenerator<Uint8Array> {
     },
     cancel: async () => void (await pieces.return(undefined)),
   });
+  const reader = new xzDecompress.XzReadableStream(packed).getReader();
   let count = 0;
+  let ended = false;
   try {
-    for await (const piece of new xzDecompress.XzReadableStream(packed)) {
-      count += piece.length;
-      if (piece.length > 0) yield piece;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      count += value.length;
+      if (value.length > 0) yield value;
     }
+    ended = true;
   } catch (error) {
+    ended = true;
     if (error instanceof RemudaError) throw error;
     if (sourceFailure !== undefined) throw sourceFailure;
     const [, number = ''] = /error code (\d+)/.exec(reasonOf(error)) ?? [];
     throw failed(source, 'xz', xzErrors[number] ?? (error instanceof TypeError ? 'ends too early; it was cut off' : 'is damaged'), error);
+  } finally {
+    if (!ended) await leave(reader);
   }
   if (count !== total) throw failed(source, 'xz', `unpacks to ${count} bytes, but its index says ${total}`);
 }
+
+/** The library fails to be left where it has come to its end already and holds nothing any more, which only it knows. */
+const leave = async (reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> => {
+  try {
+    await reader.cancel();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+};

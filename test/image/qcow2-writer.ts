@@ -36,9 +36,10 @@ export const qcow2Image = (
   const parts: Buffer[] = [];
   let end = metadata.length;
   for (let index = 0; index < clusters; index++) {
+    const there = data.subarray(index * clusterBytes, (index + 1) * clusterBytes);
+    if (there.every((byte) => byte === 0)) continue;
     const cluster = Buffer.alloc(clusterBytes);
-    cluster.set(data.subarray(index * clusterBytes, (index + 1) * clusterBytes));
-    if (cluster.every((byte) => byte === 0)) continue;
+    cluster.set(there);
     const at = (1 + l1Clusters) * clusterBytes + index * 8;
     const packed = packing === 'zstd' ? zstdCompressSync(cluster) : deflateRawSync(cluster);
     if (packing === 'none' || packed.length >= clusterBytes) {
