@@ -1,17 +1,19 @@
 /** The laboratory as a client of the daemon: what a person would type, over the Unix socket. */
 import { z } from 'zod';
-import { hostJson, problemJson, timelineJson } from '../api/types.ts';
-import type { HostJson, TimelineRowJson } from '../api/types.ts';
+import { hostJson, leaseJson, problemJson, timelineJson } from '../api/types.ts';
+import type { HostJson, LeaseJson, TimelineRowJson } from '../api/types.ts';
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { HttpAnswer, World } from '../world/world.ts';
 
 const replyBytesMax = 16 * 1024 * 1024;
 const items = z.object({ items: z.array(hostJson) });
+const leases = z.object({ items: z.array(leaseJson) });
 
 export interface Admin {
   /** Does anybody answer? */
   isReady(): Promise<boolean>;
   hosts(): Promise<readonly HostJson[]>;
+  leases(): Promise<readonly LeaseJson[]>;
   timeline(host: string, after: number | undefined): Promise<{ readonly items: readonly TimelineRowJson[]; readonly next: number }>;
   enrol(body: unknown): Promise<void>;
   claim(body: unknown): Promise<void>;
@@ -52,6 +54,7 @@ export const adminOf = (world: Pick<World, 'http'>, socket: string): Admin => {
       }
     },
     hosts: async () => items.parse(textOf(await call('GET', '/v1/hosts'))).items,
+    leases: async () => leases.parse(textOf(await call('GET', '/v1/leases'))).items,
     timeline: async (host, after) =>
       timelineJson.parse(textOf(await call('GET', `/v1/hosts/${host}/timeline?most=1000${after === undefined ? '' : `&after=${after}`}`))),
     enrol: async (body) => void (await call('POST', '/v1/hosts', body)),

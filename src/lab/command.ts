@@ -33,9 +33,13 @@ const status = async ({ lab, terminal }: Bench, options: { readonly name: string
     terminal[options.json ? 'write' : 'error'](options.json ? '{"up":false}\n' : 'no laboratory is up; npm run lab starts one\n');
     return 1;
   }
-  const hosts = await adminOf(lab, place.socket).hosts();
-  if (options.json) terminal.write(`${JSON.stringify({ up: true, ...note, socket: place.socket, hosts: hosts.map(resultOf) })}\n`);
-  else
+  const admin = adminOf(lab, place.socket);
+  const hosts = await admin.hosts();
+  if (options.json) {
+    const leases = await admin.leases();
+    const results = hosts.map((host) => resultOf(host, leases));
+    terminal.write(`${JSON.stringify({ up: true, ...note, socket: place.socket, hosts: results })}\n`);
+  } else
     terminal.write(
       `${hosts.map((host) => hostBar(host, terminal.isTty ? terminal.columns : undefined)).join('\n')}\nAPI ${note.api}, socket ${place.socket}\n`,
     );

@@ -1,5 +1,5 @@
 /** What a person sees of the laboratory: a bar for each host, and every line of every timeline. Pure. */
-import type { HostJson, TimelineRowJson } from '../api/types.ts';
+import type { HostJson, LeaseJson, TimelineRowJson } from '../api/types.ts';
 
 const barCells = 24;
 /** How far along the whole way a host is, 0 to 1; the agent's own progress fills its part. */
@@ -39,16 +39,18 @@ export interface HostResult {
   readonly name: string;
   readonly bmc: string;
   readonly firmware: string;
+  readonly address: string | null;
   readonly state: string;
   readonly imageDigest: string | null;
   readonly hostname: string | null;
   readonly seconds: number | null;
 }
-/** What was observed: the digest that the agent read back, the name that the OS phoned home with, the time from enrolment to that call. */
-export const resultOf = (host: HostJson): HostResult => ({
+/** What was observed: the address it was given, the digest that the agent read back, the name that the OS phoned home with, the time from enrolment to that call. */
+export const resultOf = (host: HostJson, leases: readonly LeaseJson[]): HostResult => ({
   name: host.name,
   bmc: host.bmc?.protocol ?? 'none',
   firmware: host.inventory?.firmware ?? 'unknown',
+  address: leases.find((lease) => lease.host?.name === host.name)?.address ?? null,
   state: host.state,
   imageDigest: host.facts.installed?.digest ?? null,
   hostname: host.facts.phonedHome?.hostName ?? null,
@@ -59,7 +61,7 @@ export const summary = (results: readonly HostResult[], seconds: number): string
   [
     ...results.map(
       (one) =>
-        `${one.name.padEnd(4)} ${one.firmware.padEnd(4)} ${one.state.padEnd(12)} ${(one.hostname ?? '-').padEnd(12)} ${(one.imageDigest ?? '-').slice(0, 19)}  ${one.seconds === null ? '' : `${one.seconds} s`}`,
+        `${one.name.padEnd(4)} ${one.bmc.padEnd(7)} ${one.firmware.padEnd(4)} ${(one.address ?? '-').padEnd(12)} ${one.state.padEnd(12)} ${(one.hostname ?? '-').padEnd(12)} ${(one.imageDigest ?? '-').slice(0, 19)}  ${one.seconds === null ? '' : `${one.seconds} s`}`,
     ),
     `total ${seconds.toFixed(1)} s`,
     '',

@@ -117,7 +117,8 @@ export const up = async ({ lab, terminal, interrupt }: Bench, options: UpOptions
       show: options.json ? undefined : terminal,
     });
     await second;
-    const results = hosts.map(resultOf);
+    const leases = interrupt.aborted ? [] : await crew.admin.leases();
+    const results = hosts.map((host) => resultOf(host, leases));
     say(`\n${summary(results, (lab.clock.now() - began) / 1000)}`);
     if (options.json) terminal.write(`${JSON.stringify({ hosts: results })}\n`);
     const whole = results.length === options.hosts && results.every(({ state, hostname }) => state === 'provisioned' && hostname !== null);

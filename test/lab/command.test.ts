@@ -57,12 +57,17 @@ const assertNothingLeft = (before: string): void => {
 test('--once --json: the last line is what was observed, the exit code 0, and nothing is left', settled, async () => {
   const wanted = `sha256:${await sha256(images.tiny())}`;
   const before = machine();
-  const { code, out, err } = await lab('--once', '--json', '--hosts', '1', '--firmware', 'bios').ended;
+  const { code, out, err } = await lab('--once', '--json', '--hosts', '2', '--firmware', 'bios').ended;
   assert.equal(code, 0, err);
   const last = JSON.parse(out.trim().split('\n').at(-1) ?? '') as { hosts: Record<string, unknown>[] };
-  const { seconds, ...host } = last.hosts[0] ?? {};
-  assert.deepEqual(host, { name: 'h1', bmc: 'redfish', firmware: 'bios', state: 'provisioned', imageDigest: wanted, hostname: 'h1-lab' });
-  assert.ok(typeof seconds === 'number' && seconds > 1);
+  const [one, two] = last.hosts.map(({ seconds, address, ...host }) => {
+    assert.ok(typeof seconds === 'number' && seconds > 1);
+    assert.match(String(address), /^10\.77\.0\.\d+$/);
+    return host;
+  });
+  const observed = { firmware: 'bios', state: 'provisioned', imageDigest: wanted };
+  assert.deepEqual(one, { name: 'h1', bmc: 'redfish', ...observed, hostname: 'h1-lab' });
+  assert.deepEqual(two, { name: 'h2', bmc: 'ipmi', ...observed, hostname: 'h2-lab' });
   assertNothingLeft(before);
 });
 

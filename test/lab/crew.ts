@@ -24,6 +24,7 @@ const build = (script: string, ...args: string[]): string =>
 
 export const images = {
   tiny: () => `${build('images/build.sh', 'tiny')}/tiny.raw`,
+  debian: () => `${build('images/build.sh', 'debian')}/debian.raw`,
   tiny2: () => `${build('images/build.sh', 'tiny', '--release', '2')}/tiny.raw`,
 };
 export const sha256 = async (path: string): Promise<string> => {
@@ -35,6 +36,8 @@ export const sha256 = async (path: string): Promise<string> => {
 export interface LabOptions {
   readonly name: string;
   readonly firmware: readonly ('bios' | 'uefi')[];
+  /** Of each host; else Redfish and IPMI by turns. */
+  readonly bmc?: readonly ('redfish' | 'ipmi')[];
   readonly limits?: Readonly<Record<string, number>>;
   /** Gives each host a second disk with this content, that nobody may touch. */
   readonly foreign?: Uint8Array;
@@ -65,6 +68,7 @@ export class Lab {
         name: options.name,
         hosts: options.firmware.length,
         firmware: [...options.firmware],
+        bmc: [...(options.bmc ?? options.firmware.map((_, index) => (index % 2 === 0 ? ('redfish' as const) : ('ipmi' as const))))],
         folder: place.folder,
         accel: 'tcg',
         memoryMiB: 384,

@@ -1,4 +1,4 @@
-/** kill -9 of the daemon at five moments of one provisioning: the host arrives, once. */
+/** kill -9 of the daemon at five moments of one provisioning over IPMI: the host arrives, once. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { images, Lab } from './crew.ts';
@@ -6,7 +6,7 @@ import { images, Lab } from './crew.ts';
 const settled = { timeout: 8 * 60_000 };
 let lab: Lab;
 before(async () => {
-  lab = await Lab.up({ name: 'test-kill', firmware: ['bios'] });
+  lab = await Lab.up({ name: 'test-kill', firmware: ['bios'], bmc: ['ipmi'] });
   await lab.crew.admin.importImage(images.tiny(), 'tiny');
 }, settled);
 after(async () => lab?.down(), settled);

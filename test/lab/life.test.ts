@@ -1,4 +1,4 @@
-/** SeaBIOS and OVMF: an empty server becomes its image, another image, and clean again; a disk that nobody gave us stays as it was. */
+/** SeaBIOS behind Redfish, OVMF behind IPMI: an empty server becomes its image, another image, and clean again; a disk that nobody gave us stays as it was. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -25,6 +25,8 @@ test('enrolled through their BMCs, both servers are inspected', settled, async (
   for (const name of hosts) {
     const host = await lab.until(name, 'inspected', ({ state }) => state === 'available');
     assert.equal(host.inventory?.firmware, name === 'h1' ? 'bios' : 'uefi');
+    assert.equal(host.bmc?.protocol, name === 'h1' ? 'redfish' : 'ipmi');
+    assert.equal(host.identified?.serial, `REMUDA-${name}`);
     assert.deepEqual(
       host.inventory?.disks.map(({ serial }) => serial),
       [`REMUDA-${name}-d0`, `REMUDA-${name}-d1`],
