@@ -22,7 +22,7 @@ const end = (signal: 'SIGINT' | 'SIGTERM', exitCode: number): void => {
 end('SIGINT', 130);
 end('SIGTERM', 143);
 
-const worldAt = (level: string, signal = ending.signal): LabWorld =>
+const worldAt = (level: string | { readonly current: string }, signal = ending.signal): LabWorld =>
   realLabWorld({ signal, log: { level, destination: 'stderr', pretty: terminal.errorIsTty } });
 const world = worldAt('warn');
 
@@ -31,14 +31,25 @@ const local: LocalCommands = {
   serve: async ({ config: path = '/etc/remuda/remuda.yaml' }) => {
     const { readConfig, serve } = await import('./serve.ts');
     const { absolute } = await import('./cli/input.ts');
-    const read = await readConfig(world.files, absolute(path, terminal.cwd));
     // Where a service manager hands the key over (systemd: LoadCredential), only it knows the place.
     const keyFile = terminal.env['REMUDA_KEY_FILE'];
-    const config = keyFile === undefined || keyFile === '' ? read : { ...read, keyFile };
+    const reread = async () => {
+      const read = await readConfig(world.files, absolute(path, terminal.cwd));
+      return keyFile === undefined || keyFile === '' ? read : { ...read, keyFile };
+    };
+    const config = await reread();
+    const logLevel = { current: config.log as string };
     // Its world outlives the signal, so that BMC sessions are given back and the store is closed.
     const life = new AbortController();
-    const options = { version: about.version, until: ending.signal, say: (text: string) => terminal.write(text) };
-    await serve(worldAt(config.log, life.signal), config, options).finally(() => life.abort(new DOMException('served', 'AbortError')));
+    const options = {
+      version: about.version,
+      until: ending.signal,
+      say: (text: string) => terminal.write(text),
+      reread,
+      logLevel,
+      onHangup: (reload: () => void) => void process.on('SIGHUP', reload),
+    };
+    await serve(worldAt(logLevel, life.signal), config, options).finally(() => life.abort(new DOMException('served', 'AbortError')));
     return 0;
   },
   lab: async (args) => {

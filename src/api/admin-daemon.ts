@@ -1,4 +1,5 @@
 /** The daemon itself over the API: leases, status, health, readiness, metrics, and the description of the API. */
+import { z } from 'zod';
 import type { Rack } from '../control/rack.ts';
 import type { Store } from '../store/store.ts';
 import type { Lease } from '../wire/words.ts';
@@ -8,8 +9,8 @@ import { openApi } from './openapi.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute } from './route.ts';
 import { healthJson, readyJson } from './access-types.ts';
-import { itemsOf, leaseJson, statusJson } from './types.ts';
-import type { StatusJson } from './types.ts';
+import { itemsOf, leaseJson, reloadJson, statusJson } from './types.ts';
+import type { ReloadJson, StatusJson } from './types.ts';
 
 export interface DaemonDeps {
   readonly rack: Pick<Rack, 'hosts'>;
@@ -20,6 +21,8 @@ export interface DaemonDeps {
   readonly unready: () => Promise<readonly string[]>;
   readonly metrics: { readonly contentType: string; readonly text: () => Promise<string>; readonly isPublic: boolean };
   readonly version: string;
+  /** Reads the configuration again; `bad-config` where it is wrong, and then nothing changed. */
+  readonly reload: () => Promise<ReloadJson>;
 }
 
 /** What watches the daemon asks these. */
@@ -98,6 +101,17 @@ export const daemonRoutes = (deps: DaemonDeps, table: () => readonly AdminRoute[
     tag: 'daemon',
     replies: { 200: statusJson },
     handle: async () => json(200, await deps.status()),
+  }),
+  adminRoute({
+    id: 'reload',
+    method: 'POST',
+    path: '/v1/reload',
+    role: 'admin',
+    summary: 'Read the configuration again: what can change while the daemon runs holds at once, what cannot is named',
+    tag: 'daemon',
+    body: z.strictObject({}),
+    replies: { 200: reloadJson },
+    handle: async () => json(200, await deps.reload()),
   }),
   adminRoute({
     id: 'getDescription',

@@ -365,5 +365,14 @@ export const statusJson = z.object({
 });
 export type StatusJson = z.infer<typeof statusJson>;
 
+/** POST /v1/reload: settings that changed, by their paths. */
+export const reloadJson = z.object({
+  /** They hold from now on. */
+  applied: z.array(z.string()),
+  /** They hold after the next start. */
+  restart: z.array(z.string()),
+});
+export type ReloadJson = z.infer<typeof reloadJson>;
+
 /** A list as every path answers it. */
 export const itemsOf = <T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T> }> => z.object({ items: z.array(item) });

@@ -63,9 +63,10 @@ const restoreCommand = (session: Session, program: Command): void => {
     .option('--data <folder>', 'the data folder, instead of the configuration\u2019s')
     .option('--key-file <path>', 'the key that the secrets are sealed with, instead of the configuration\u2019s')
     .option('--replace', 'a data folder that is there is kept beside it, under another name')
+    .option('--no-hold', 'let the daemon go on at once: nothing was done to any host since the backup')
     .option('--check', 'unpack and prove it, and leave everything as it is');
   restore.action(async () => {
-    const options = restore.opts<{ config?: string; data?: string; keyFile?: string; replace?: boolean; check?: boolean }>();
+    const options = restore.opts<{ config?: string; data?: string; keyFile?: string; replace?: boolean; check?: boolean; hold: boolean }>();
     using bar = new ProgressBar(terminal);
     const path = absolute(restore.args[0] ?? '', terminal.cwd);
     const totalBytes = (await world.files.stat(path))?.sizeBytes;
@@ -76,14 +77,18 @@ const restoreCommand = (session: Session, program: Command): void => {
       ...(options.keyFile === undefined ? {} : { keyFile: absolute(options.keyFile, terminal.cwd) }),
       replace: options.replace === true,
       check: options.check === true,
+      hold: options.hold,
       onProgress: (done) => bar.show({ label: 'restoring', done, total: totalBytes, unit: 'bytes' }),
     });
     bar.clear();
     if (restore.optsWithGlobals<{ json?: boolean }>().json === true) return terminal.write(`${JSON.stringify(said, null, 2)}\n`);
-    const { about, data, kept, files, bytes } = said;
+    const { about, data, kept, files, bytes, held } = said;
     return terminal.write(
       `${options.check === true ? 'a whole backup' : `restored into ${data}`}: ${files} files, ${sizeText(bytes)}, made ${new Date(about.madeAt).toISOString()} by Remuda ${about.version}\n` +
         (kept === undefined ? '' : `what was there before: ${kept}\n`) +
+        (held === 0 || options.check === true
+          ? ''
+          : `Every host is held, as what happened since the backup is not known here. Compare, then: remuda host unhold HOST\n`) +
         (about.images || options.check === true ? '' : 'It holds no images: import them again before a host is installed.\n'),
     );
   });

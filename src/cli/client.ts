@@ -150,6 +150,11 @@ export class DaemonClient {
     });
   }
 
+  /** A body that is no JSON. */
+  async text(path: string): Promise<string> {
+    const chunks = await Array.fromAsync(this.download(path));
+    return new TextDecoder().decode(Buffer.concat(chunks));
+  }
   /** A body as it comes, however long. */
   async *download(path: string): AsyncGenerator<Uint8Array> {
     const call = { ...this.#call({ method: 'GET', path }), timeoutMs: silenceMs, replyBytesMax: Infinity };

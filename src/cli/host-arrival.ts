@@ -39,6 +39,7 @@ const words = {
   changed: ['changed', 'would be changed'],
   error: ['refused', 'would be refused'],
 } as const;
+const nameIn = (row: EnrolRow | undefined): string => (typeof row?.host['name'] === 'string' ? row.host['name'] : '-');
 const renderRows = (report: EnrolmentsJson, rows: readonly EnrolRow[], { style }: Look): string => {
   const counts = (['new', 'changed', 'same', 'error'] as const)
     .map((outcome) => [outcome, report.rows.filter((row) => row.outcome === outcome).length] as const)
@@ -48,7 +49,7 @@ const renderRows = (report: EnrolmentsJson, rows: readonly EnrolRow[], { style }
     ['line', 'name', 'outcome', 'why'],
     report.rows.map(({ row, name, outcome, reasons }): Cell[] => [
       String(rows[row]?.line ?? '?'),
-      name ?? '-',
+      name ?? nameIn(rows[row]),
       { text: words[outcome][report.written ? 0 : 1], tone: tones[outcome] },
       reasons.join('; '),
     ]),

@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { hostJson, imageJson, leaseJson, statusJson } from '../api/types.ts';
+import { accessCommands } from './access-commands.ts';
 import { claimCommands } from './claim-commands.ts';
 import { renderLeases } from './claim-view.ts';
 import { whereText } from './client.ts';
@@ -10,6 +11,7 @@ import type { Shell } from './completion.ts';
 import { diagnose, renderFindings } from './doctor.ts';
 import { backupCommands } from './backup-commands.ts';
 import { configCommands } from './config-commands.ts';
+import { daemonCommands } from './daemon-commands.ts';
 import { contextCommands } from './context-commands.ts';
 import { CommandFailure, exits, failureOf } from './failure.ts';
 import { hostCommands } from './host-commands.ts';
@@ -98,6 +100,8 @@ export const buildProgram = (session: Session): Command => {
   hostCommands(session, program);
   claimCommands(session, program);
   imageCommands(session, program);
+  accessCommands(session, program);
+  daemonCommands(session, program);
   contextCommands(session, program);
   backupCommands(session, program);
   configCommands(session, program);

@@ -60,11 +60,13 @@ export interface RestoreWish {
   readonly keyFile?: string;
   readonly replace: boolean;
   readonly check: boolean;
+  readonly hold: boolean;
   readonly onProgress: (doneBytes: number) => void;
 }
 export interface RestoreOutcome {
   readonly about: { readonly version: string; readonly madeAt: number; readonly images: boolean };
   readonly data: string;
+  readonly held: number;
   readonly files: number;
   readonly bytes: number;
   readonly kept?: string;

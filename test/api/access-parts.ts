@@ -93,6 +93,7 @@ export const fakeAccess = (more: Partial<Limits> = {}) => {
     limits: ourLimits,
     until: ending.signal,
     unready: async () => reasons,
+    reload: async () => ({ applied: ['log'], restart: ['data'] }),
     metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', isPublic: false, text: async () => 'remuda_hosts 1\n' },
     version: '0.1.0',
   };

@@ -90,7 +90,7 @@ export class FakeLocal implements LocalCommands {
   readonly restore: LocalCommands['restore'] = async ({ file, data, replace, check, onProgress }) => {
     this.asked.push(['restore', file, data, replace, check]);
     onProgress(5);
-    return { about: { version: '1.2.3', madeAt: now, images: true }, data: data ?? '/var/lib/remuda', files: 3, bytes: 10 };
+    return { about: { version: '1.2.3', madeAt: now, images: true }, data: data ?? '/var/lib/remuda', held: 1, files: 3, bytes: 10 };
   };
   /** What the next look at a configuration finds. */
   checked: Awaited<ReturnType<LocalCommands['config']['check']>> = { faults: [], warnings: [], config: { log: 'info' } };
