@@ -63,6 +63,7 @@ export const limits = {
   // identity: MACs that a host may have, that may wait to be confirmed, that are remembered after they went
   hostMacsMax: 64,
   macProposalsMax: 8,
+  macAskAgainMs: 10 * 60_000,
   retiredMacsMax: 32,
   // claims
   claimWaitSecondsMax: 600,

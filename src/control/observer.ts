@@ -4,6 +4,8 @@ import type { Limits } from '../limits.ts';
 import { newHost } from '../host/host.ts';
 import type { Firmware, Host, JournalEntry } from '../host/host.ts';
 import { identify, sameUuid, tellingUuid } from '../host/identity.ts';
+import type { Found } from '../host/identity.ts';
+import { mayAskAgain } from '../host/rules-identity.ts';
 import type { Store } from '../store/store.ts';
 import type { Mac, Uuid } from '../wire/address.ts';
 import type { Observation } from '../wire/words.ts';
@@ -21,6 +23,12 @@ export interface ObserverParts {
   /** The operator's rule in the configuration: MACs (or beginnings of them) that are accepted at once. */
   readonly accepts: (mac: Mac) => boolean;
 }
+
+/** It was proposed already, and nothing new is known of it. */
+const isWaiting = (host: Host, mac: Mac, now: number): boolean => {
+  const known = host.identity?.proposals.find((one) => one.mac === mac);
+  return known !== undefined && !mayAskAgain(known, now);
+};
 
 export class Observer {
   readonly #parts: ObserverParts;
@@ -70,13 +78,14 @@ export class Observer {
     }
   }
   /** A known MAC in a machine with the UUID of another host: the NIC was moved, perhaps. The other host is told; this one is as it is. */
-  #doubt(host: Host, { mac, client }: Observation): void {
+  #doubt(host: Host, { mac, client, at }: Observation): void {
     const uuid = tellingUuid(client?.uuid);
     const own = host.identified?.uuid ?? host.uuid;
     if (uuid === undefined || own === null || sameUuid(own, uuid) || this.#discovering.has(mac)) return;
-    const found = identify({ uuid, macs: [] }, this.#parts.keeper.all());
+    const accepted = this.#parts.keeper.all().filter(({ state }) => state !== 'discovered');
+    const found = identify({ uuid, macs: [] }, accepted);
     if (typeof found === 'string' || !('host' in found) || found.host.id === host.id) return;
-    if (found.host.identity?.proposals.some((one) => one.mac === mac) === true) return;
+    if (isWaiting(found.host, mac, at)) return;
     this.#discovering.add(mac);
     void this.#propose(found.host, mac, uuid).finally(() => this.#discovering.delete(mac));
   }
@@ -107,13 +116,21 @@ export class Observer {
   async #meet(observation: Observation): Promise<void> {
     const { client, mac, at } = observation;
     const uuid = tellingUuid(client?.uuid);
-    const found = uuid === undefined ? 'unknown' : identify({ uuid, macs: [mac] }, this.#parts.keeper.all());
+    const found = uuid === undefined ? 'unknown' : this.#found(uuid, mac);
     if (uuid === undefined || found === 'unknown') return this.#create(observation, '');
     if ('conflict' in found) return this.#create(observation, `; ${found.reason}: which one it is must be said by somebody`);
-    this.#parts.presence.note(found.host.id, { packet: { at, text: observation.text } });
-    if (found.host.identity?.proposals.some((one) => one.mac === mac) === true) return undefined;
+    if (isWaiting(found.host, mac, at)) return undefined;
     if (await this.#propose(found.host, mac, uuid)) return undefined;
     return this.#create(observation, `; it has the UUID of ${found.host.name}, which is not it`);
+  }
+  /** Hosts that somebody accepted come first: a stranger who was seen earlier with the UUID of one must not hide it. */
+  #found(uuid: Uuid, mac: Mac): Found {
+    const hosts = this.#parts.keeper.all();
+    const known = identify(
+      { uuid, macs: [mac] },
+      hosts.filter(({ state }) => state !== 'discovered'),
+    );
+    return known === 'unknown' ? identify({ uuid, macs: [mac] }, hosts) : known;
   }
   async #create({ client, mac, text }: Observation, more: string): Promise<void> {
     const { keeper, newId, world, accepts } = this.#parts;

@@ -133,8 +133,11 @@ export interface MacProposal {
   readonly mac: Mac;
   readonly uuid: Uuid;
   readonly at: number;
-  /** How often the BMC was asked, and when last. */
+  /** How often the BMC answered and did not name it. */
   readonly asked: number;
+  /** How often in a row it did not answer. */
+  readonly missed: number;
+  /** When it was asked last. */
   readonly askedAt: number;
 }
 /** What is noted of the host's identity beside its MACs, UUID and serial. */

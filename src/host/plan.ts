@@ -110,6 +110,15 @@ const parked = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
   return now >= until ? { do: 'power-off', why: 'available and not needed' } : wait('may be claimed, parked in the agent', until);
 };
 
+/** A MAC was proposed and its BMC has not said often enough that it is not the host's. One that does not answer is asked less and less. */
+const mustAsk = (host: Host, now: number, limits: Limits): boolean => {
+  if (host.bmc === null || host.state === 'discovered') return false;
+  const pause = (missed: number): number => Math.min(limits.resyncMs * 2 ** Math.min(missed, 10), limits.macAskAgainMs);
+  return (host.identity?.proposals ?? []).some(
+    ({ asked, missed, askedAt }) => asked < limits.stepTries && now >= askedAt + (askedAt === 0 ? 0 : pause(missed)),
+  );
+};
+
 /** When the owner's patience is over; undefined where nobody waits. */
 const deadlineOf = ({ state, claim }: Host): number | undefined =>
   state === 'provisioning' && claim?.provisionTimeoutSeconds !== undefined
@@ -119,9 +128,7 @@ const deadlineOf = ({ state, claim }: Host): number | undefined =>
 /** The next step of a host. Never a power cycle or a reset: off, boot once, on. */
 export const plan = (host: Host, seen: Seen, now: number, limits: Limits): Step => {
   if (host.held !== null) return wait(`held by ${host.held.by}: ${host.held.why}`);
-  const waiting = host.bmc === null || host.state === 'discovered' ? [] : (host.identity?.proposals ?? []);
-  if (waiting.some(({ asked, askedAt }) => asked < limits.stepTries && now >= askedAt + (asked === 0 ? 0 : limits.resyncMs)))
-    return { do: 'confirm' };
+  if (mustAsk(host, now, limits)) return { do: 'confirm' };
   const step = nextStep(host, seen, now, limits);
   const deadline = host.failed === null ? deadlineOf(host) : undefined;
   if (deadline === undefined || step.do === 'fail') return step;

@@ -4,7 +4,7 @@ import { limits } from '../limits.ts';
 import { change, inState, refuse, same, withFacts, fresh } from './events.ts';
 import type { Rules, TakenMark } from './events.ts';
 import { nothingNoted, openBoot } from './host.ts';
-import type { Host, IdentityNotes } from './host.ts';
+import type { Host, IdentityNotes, MacProposal } from './host.ts';
 import { macsOf, sameUuid, tellingSerial, tellingUuid } from './identity.ts';
 import { changesBetween, patched } from './profile.ts';
 
@@ -24,6 +24,10 @@ const adopt = (notes: IdentityNotes, macs: readonly Mac[]): IdentityNotes => ({
   refused: notes.refused.filter((mac) => !macs.includes(mac)),
   retired: notes.retired.filter(({ mac }) => !macs.includes(mac)),
 });
+
+/** The BMC has denied it, but that is some time ago, and here it is again. */
+export const mayAskAgain = ({ asked, askedAt }: MacProposal, now: number): boolean =>
+  asked >= limits.stepTries && now >= askedAt + limits.macAskAgainMs;
 
 /** What a trusted source lists now, and what the same source listed the last time. */
 interface Listing {
@@ -111,7 +115,7 @@ export const identityRules: Rules<
         : {
             identity: {
               ...(part.identity ?? notesOf(host)),
-              proposals: asked.map((one) => ({ ...one, asked: one.asked + 1, askedAt: now })),
+              proposals: asked.map((one) => ({ ...one, asked: one.asked + 1, missed: 0, askedAt: now })),
             },
           };
     const isUuidOurs = uuid !== undefined && !isTaken(event.taken, 'uuid') && (host.uuid === null || sameUuid(host.uuid, uuid));
@@ -157,10 +161,20 @@ export const identityRules: Rules<
   'mac-proposed': (host, event, now) => {
     const notes = notesOf(host);
     const { mac, uuid } = event;
-    if (host.macs.includes(mac) || notes.refused.includes(mac) || notes.proposals.some((one) => one.mac === mac)) return same(host);
-    if (notes.proposals.length >= limits.macProposalsMax)
+    if (host.macs.includes(mac) || notes.refused.includes(mac)) return same(host);
+    const known = notes.proposals.find((one) => one.mac === mac);
+    if (known !== undefined) {
+      if (!mayAskAgain(known, now)) return same(host);
+      // A BMC may come to know a card only after the host has started with it.
+      const again = notes.proposals.map((one) => (one === known ? { ...one, asked: limits.stepTries - 1 } : one));
+      return { host: { ...host, identity: { ...notes, proposals: again } }, entries: [] };
+    }
+    // Whom the BMC has denied often enough makes room: strangers must not keep the true one out.
+    const denied = notes.proposals.find((one) => one.asked >= limits.stepTries);
+    const others = notes.proposals.length < limits.macProposalsMax ? notes.proposals : notes.proposals.filter((one) => one !== denied);
+    if (others.length >= limits.macProposalsMax)
       return refuse('rate-limited', `${host.name} has ${notes.proposals.length} MACs waiting to be looked at: adopt or refuse them first`);
-    const proposals = [...notes.proposals, { mac, uuid, at: now, asked: 0, askedAt: 0 }];
+    const proposals = [...others, { mac, uuid, at: now, asked: 0, missed: 0, askedAt: 0 }];
     const next = host.bmc === null || host.state === 'discovered' ? 'adopt or refuse it' : 'its BMC is asked';
     return change(host, { identity: { ...notes, proposals } }, now, {
       text: `a machine with this host's UUID asks for an address from MAC ${mac}, which is not known to be its own: ${next}`,
@@ -170,8 +184,12 @@ export const identityRules: Rules<
   'mac-asked': (host, event, now) => {
     const notes = notesOf(host);
     if (notes.proposals.length === 0) return same(host);
-    const proposals = notes.proposals.map((one) => ({ ...one, asked: one.asked + 1, askedAt: now }));
-    return change(host, { identity: { ...notes, proposals } }, now, {
+    const isNews = notes.proposals.every(({ missed }) => missed === 0);
+    const proposals = notes.proposals.map((one) => ({ ...one, missed: one.missed + 1, askedAt: now }));
+    const part = { identity: { ...notes, proposals } };
+    // Silence once more is not news.
+    if (!isNews) return { host: { ...host, ...part }, entries: [] };
+    return change(host, part, now, {
       text: `the BMC cannot be asked whether ${proposals.map(({ mac }) => mac).join(', ')} is this host's: ${event.reason}`,
       data: { code: event.code },
     });

@@ -28,6 +28,7 @@ const bugs: Readonly<Record<string, { readonly says: RegExp; readonly words?: re
   'stale-job-may-write': { says: /the permission of job \S+ is not on record|the law of the disk/ },
   'stale-phone-home': { says: /a phone-home of an old generation was believed/ },
   'user-data-in-the-timeline': { says: /a secret is shown/ },
+  'uuid-is-believed': { says: /is known by \S+, which was never in it/ },
 };
 
 /** The simulation in a copy of the tree, with a patch or without. */

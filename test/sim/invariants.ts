@@ -29,6 +29,9 @@ export class Invariants {
   /** An operator asked for power: then a running host may go off. */
   operatorPower = false;
 
+  /** An operator says which MACs a host has. */
+  operatorMacs = false;
+
   constructor(watched: Watched) {
     this.#watched = watched;
     this.#commandsSeen = watched.bmcs.map(() => 0);
@@ -71,6 +74,7 @@ export class Invariants {
     this.#history.set(name, history);
     const last = history.at(-1)?.host;
     if (last === host) return;
+    this.#cards(host, name);
     if (host.state === 'available' && last?.state !== 'available')
       for (const disk of this.#metal(name)?.disks ?? [])
         assert.ok(disk.writes.length === 0 || disk.isZero(), `${host.name} is available, but its disk is not clean`);
@@ -86,6 +90,12 @@ export class Invariants {
     }
     history.push({ at: this.#watched.now(), host });
     if (history.length > 200) history.shift();
+  }
+  /** A host is known by cards that were in it at some time, unless an operator said otherwise. */
+  #cards(host: Host, name: string): void {
+    const cards = this.#metal(name)?.everMacs;
+    if (cards === undefined || this.operatorMacs) return;
+    for (const mac of host.macs) assert.ok(cards.has(mac), `${host.name} is known by ${mac}, which was never in it`);
   }
   #addresses(): void {
     const living = this.#watched.metals

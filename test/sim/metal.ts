@@ -63,6 +63,8 @@ export class Metal implements Machine {
   uuid: Uuid;
   readonly serial: string;
   macs: readonly Mac[];
+  /** Every card that it ever had. */
+  readonly everMacs = new Set<Mac>();
   readonly firmware: 'bios' | 'uefi';
   readonly memoryMiB = 512;
   readonly cpus = 1;
@@ -88,6 +90,7 @@ export class Metal implements Machine {
     this.uuid = spec.uuid;
     this.serial = `S-${spec.name}`;
     this.macs = [spec.mac];
+    this.everMacs.add(spec.mac);
     this.firmware = spec.firmware;
     this.disks = spec.disks;
     this.#scheduler = parts.scheduler;
@@ -123,6 +126,7 @@ export class Metal implements Machine {
   replaceNic(mac: Mac): void {
     this.#scheduler.log(`${this.name} has a new NIC: ${mac} for ${this.macs.join(', ')}`);
     this.macs = [mac];
+    this.everMacs.add(mac);
     this.party.mac = mac;
   }
   /** Somebody trips over the cable. */
@@ -512,8 +516,9 @@ class Agent {
 }
 
 const fileOf = ({ options, bootFileName }: Dhcp4): string => (options.bootFile ?? bootFileName).replaceAll('\0', '');
-const question = (
-  metal: Metal,
+/** A message of this machine's firmware, of iPXE on it, or of its OS. */
+export const question = (
+  metal: Pick<Metal, 'name' | 'uuid' | 'macs' | 'firmware' | 'party'>,
   stage: 'firmware' | 'ipxe' | 'os',
   asked: { readonly id: number; readonly type: number; readonly more: Partial<Dhcp4['options']> },
 ): Dhcp4 => {

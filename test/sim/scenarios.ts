@@ -1,8 +1,9 @@
 /** What people do with a rack: the scripted life of a server, and random days. */
 import { toClaimJson, toHostJson } from '../../src/api/admin-json.ts';
-import { ipv4From, parseMac } from '../../src/wire/address.ts';
+import { encodeDhcp4 } from '../../src/dhcp/packet.ts';
+import { everyone, ipv4From, noAddress, parseMac } from '../../src/wire/address.ts';
 import type { Mac } from '../../src/wire/address.ts';
-import { redemption } from './metal.ts';
+import { question, redemption } from './metal.ts';
 import { heal } from './network.ts';
 import { bmcPassword, secretWord } from './rack.ts';
 import type { SimRack } from './rack.ts';
@@ -147,6 +148,7 @@ export const day = async (rack: SimRack): Promise<void> => {
   const weather = (): void => {
     if (over) return;
     if (chance.chance(0.1)) replay(rack, [...tickets]);
+    if (chance.chance(0.02)) pretend(rack);
     if (rack.daemon !== undefined && chance.chance(network.faults.crash)) {
       scheduler.sometimes('the daemon crashes');
       rack.crash();
@@ -189,6 +191,23 @@ const replay = (rack: SimRack, tickets: readonly string[]): void => {
     .call(thief, { method: 'POST', url: 'https://10.77.0.1:7443/agent/redeem', body, timeoutMs: 10_000, replyBytesMax: 1e5 })
     .then(({ status }) => scheduler.log(`thief hears ${status}`))
     .catch(() => undefined);
+};
+/** Somebody asks for a boot with the UUID of a host, which is no secret, from a card of his own. */
+const pretend = (rack: SimRack): void => {
+  const { chance, network, scheduler } = rack;
+  const metal = rack.metals[chance.between(0, rack.metals.length - 1)];
+  const mac = parseMac(`52:54:00:79:00:0${chance.between(0, 9)}`);
+  if (metal === undefined || mac === undefined) return;
+  scheduler.sometimes('a stranger shows the UUID of a host');
+  const party = { name: 'stranger', mac, address: noAddress, signal: new AbortController().signal };
+  const { uuid, firmware } = metal;
+  const socket = network.udp(party, 68);
+  const asked = { id: chance.between(1, 0xffffffff), type: 1, more: {} };
+  socket.send(encodeDhcp4(question({ name: 'stranger', uuid, firmware, macs: [mac], party }, 'firmware', asked)), {
+    address: everyone,
+    port: 67,
+  });
+  socket.close();
 };
 /** Every intent is reality: the claimed image runs, by the disk's own word; what is available is clean. */
 const verify = (rack: SimRack, name: string): void => {

@@ -16,6 +16,7 @@ export const sights = [
   'a provisioned host is changed',
   'a host is changed while it is provisioned',
   'a NIC is replaced',
+  'a stranger shows the UUID of a host',
   'two claims meet at one host',
   'a rival claims a claimed host',
   'a thief shows an old ticket',
