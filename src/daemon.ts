@@ -4,6 +4,8 @@ import type { BootDeps } from './api/boot-routes.ts';
 import { backupOf, clearBackups } from './backup/make.ts';
 import type { BmcDriver } from './bmc/driver.ts';
 import { driverFor } from './bmc/driver-for.ts';
+import { probeBmc } from './bmc/probe.ts';
+import type { Probe } from './bmc/probe.ts';
 import { readBootFiles, readPrograms } from './boot-files.ts';
 import { decideBoot, mayFetch } from './boot/decide.ts';
 import { acceptsMac } from './config.ts';
@@ -63,6 +65,8 @@ export interface Daemon {
   writeFailure(): string | undefined;
   /** Are the ports of the boot listeners still ours? */
   isServing(): boolean;
+  /** Which protocol a BMC speaks, and what it tells without a password: IPv4 address or name. */
+  probeBmc(host: string, signal?: AbortSignal): Promise<Probe>;
   /** What the daemon runs by now. */
   config(): Config;
   /** Takes up what can change while it runs, all at once; says what waits for a restart. `next` was judged before. */
@@ -272,7 +276,6 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   const images = openImageStore(world, `${config.data}/images`, limits, () => policyOf(running.config));
   // What an import left behind that was killed half-way.
   await images.collect();
-
   const presence = new PresenceBook(world.clock);
   const keeper = new Keeper({ store, clock: world.clock, log: world.log, presence });
   await keeper.load();
@@ -314,6 +317,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     backup: (version, options) =>
       backupOf({ world, store, data: config.data, about: { version, schema: schemaVersion, sealedWith: sealer.keyId } }, options),
     writeFailure: () => writes.failure,
+    probeBmc: (host, signal) => probeBmc(world, { host }, limits, signal),
     isServing: () => listeners.every(({ isListening }) => isListening?.() ?? true),
     config: () => running.config,
     reload: (next) => takeUp(running, next, protocols),

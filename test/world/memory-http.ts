@@ -286,13 +286,20 @@ const checkTls = (call: HttpCall, { options: { identity } }: Endpoint, secure: b
   if (!secure) throw unreachable(call, 'the connection was cut');
   if (identity === undefined) throw untrusted(call, 'its certificate or handshake is not acceptable (EPROTO)');
   const wanted = call.fingerprint?.toLowerCase().replaceAll(':', '');
-  if (wanted === undefined && call.insecure !== true)
-    throw untrusted(call, 'its certificate or handshake is not acceptable (DEPTH_ZERO_SELF_SIGNED_CERT)');
-  if (wanted !== undefined && wanted !== identity.fingerprint)
-    throw untrusted(call, 'shows another certificate than the pinned one; nothing was sent', {
-      expected: wanted,
-      seen: identity.fingerprint,
-    });
+  const seen = identity.fingerprint;
+  // Certificates are texts here, and signed by nobody: an authority is believed for itself.
+  if (wanted === undefined && call.ca !== undefined && call.ca !== identity.certificate)
+    throw untrusted(call, 'its certificate comes from none of the given authorities; nothing was sent', { seen });
+  if (wanted === undefined && call.ca === undefined && call.insecure !== true)
+    throw untrusted(
+      call,
+      'no authority that this system knows vouches for its certificate (DEPTH_ZERO_SELF_SIGNED_CERT); nothing was sent',
+      {
+        seen,
+      },
+    );
+  if (wanted !== undefined && wanted !== seen)
+    throw untrusted(call, 'shows another certificate than the pinned one; nothing was sent', { expected: wanted, seen });
 };
 
 async function* none(): AsyncGenerator<Uint8Array> {}

@@ -18,6 +18,8 @@ const links = z
 /** DSP0266 §6.5.3 "Service root"; Links.Sessions is the way to log in that always works without being logged in. */
 export const serviceRoot = z.object({
   Vendor: text,
+  Product: text,
+  RedfishVersion: text,
   Systems: link,
   Managers: link,
   SessionService: link,
