@@ -6,19 +6,29 @@ import { RemudaError, codeOf, reasonOf } from './errors.ts';
 import type { Files, Net } from './world/world.ts';
 
 interface Machine {
-  readonly files: Pick<Files, 'stat' | 'list' | 'read'>;
+  readonly files: Pick<Files, 'stat' | 'read'>;
   readonly net: Pick<Net, 'localAddresses'>;
 }
-/** Linux has a folder for each interface, also for one without an address or a cable. */
-const interfacesPath = '/sys/class/net';
+/** A line for each interface of this process' network namespace, also for one without an address or a cable (proc_pid_net(5)); /sys may show another's. */
+const interfacesPath = '/proc/self/net/dev';
+const presentInterfaces = async (files: Pick<Files, 'read'>): Promise<readonly string[]> => {
+  let text: string;
+  try {
+    text = new TextDecoder().decode(await files.read(interfacesPath));
+  } catch (error) {
+    // A machine that does not say what it has: opening the sockets will tell.
+    if (codeOf(error) === 'not-found') return [];
+    throw error;
+  }
+  return Array.from(text.matchAll(/^\s*([^\s:]+):/gm), ([, name = '']) => name);
+};
 
 /** Interfaces that the configuration names and this machine has not; each with what it has instead. */
 export const missingInterfaces = async (
   { files }: Pick<Machine, 'files'>,
   { subnets }: Pick<Config, 'subnets'>,
 ): Promise<readonly string[]> => {
-  const present = await files.list(interfacesPath);
-  // A machine that does not say what it has: opening the sockets will tell.
+  const present = await presentInterfaces(files);
   if (present.length === 0) return [];
   const others = present.filter((name) => name !== 'lo');
   return [...new Set(subnets.map((subnet) => subnet.interface))]

@@ -39,6 +39,8 @@ export const fullExample = `# Remuda's configuration: /etc/remuda/remuda.yaml
 #  names: [remuda.example.com]
   # /metrics without a token.
 #  publicMetrics: false
+# The same as one loopback listener under api.listen, as older configurations have it.
+#admin: { address: 127.0.0.1, port: 7472 }
 
 # What machines load first, and how they reach us.
 boot:

@@ -63,6 +63,7 @@ export const planReload = (before: Config, after: Config): ReloadPlan => {
     else if (name === 'limits')
       for (const limit of changedKeys(limitsOf(before), limitsOf(after))) (isAtStart(limit) ? restart : applied).push(`limits.${limit}`);
     else if (name === 'accept' || name === 'log') applied.push(name);
+    else if (name === 'images') applied.push(...changedKeys(before.images, after.images).map((inner) => `images.${inner}`));
     else if (name === 'boot') restart.push(...changedKeys(before.boot, after.boot).map((inner) => `boot.${inner}`));
     else restart.push(name);
   }
@@ -70,6 +71,7 @@ export const planReload = (before: Config, after: Config): ReloadPlan => {
     ...before,
     accept: after.accept,
     log: after.log,
+    images: after.images,
     limits: limitsAfter(before, after),
     ...(sameDoors ? { subnets: after.subnets } : {}),
   };

@@ -6,7 +6,9 @@ import { z } from 'zod';
 import { checkConfig } from '../src/config-check.ts';
 import { fullExample, minimalExample } from '../src/config-example.ts';
 import { configSchema, faultText, judgeConfig, parseConfig } from '../src/config.ts';
+import type { Config } from '../src/config.ts';
 import { RemudaError } from '../src/errors.ts';
+import { planReload } from '../src/reload.ts';
 import { parseIpv4 } from '../src/wire/address.ts';
 import type { LocalAddress } from '../src/world/world.ts';
 import { MemoryFiles } from './world/memory-files.ts';
@@ -107,9 +109,11 @@ describe('the examples', () => {
 });
 
 describe('against the machine', () => {
-  const at = async (folders: readonly string[], addresses: readonly LocalAddress[]) => {
+  const at = async (interfaces: readonly string[], addresses: readonly LocalAddress[]) => {
     const files = new MemoryFiles({ now: () => 0 });
-    for (const folder of folders) await files.makeFolder(folder);
+    await files.makeFolder('/proc/self/net');
+    const lines = interfaces.map((name) => `${name.padStart(6)}: 0 0\n`).join('');
+    if (interfaces.length > 0) await files.write('/proc/self/net/dev', `Inter-| Receive\n face |bytes\n${lines}`);
     await files.makeFolder('/a');
     await files.makeFolder('/f');
     for (const path of ['/a/ramdisk.json', '/a/vmlinuz', '/a/initrd.zst', '/f/undionly.kpxe', '/f/snponly.efi', '/f/autoexec.ipxe'])
@@ -121,13 +125,13 @@ describe('against the machine', () => {
   const address = parseIpv4('10.77.0.1');
   assert.ok(address !== undefined);
   test('all is there', async () => {
-    const machine = await at(['/sys/class/net/lo', '/sys/class/net/br0'], [{ interface: 'br0', address, prefix: 24 }]);
+    const machine = await at(['lo', 'br0'], [{ interface: 'br0', address, prefix: 24 }]);
     const { faults: none, warnings, config } = await checkConfig(machine, '/etc/r.yaml');
     assert.deepEqual([none, warnings], [[], []]);
     assert.equal(config?.boot.agent, '/a');
   });
   test('an interface, an address and a file that are not', async () => {
-    const machine = await at(['/sys/class/net/lo', '/sys/class/net/eth0'], []);
+    const machine = await at(['lo', 'eth0'], []);
     await machine.files.remove('/f/snponly.efi');
     const { warnings } = await checkConfig(machine, '/etc/r.yaml');
     assert.deepEqual(warnings, [
@@ -139,4 +143,57 @@ describe('against the machine', () => {
   test('no file', async () => {
     await assert.rejects(checkConfig(await at([], []), '/etc/none.yaml'), /there is no configuration at \/etc\/none\.yaml/);
   });
+});
+
+describe('reload', () => {
+  const parse = (more: string, subnets = subnet) => parseConfig(`${boot}${subnets}${more}`, 'r.yaml');
+  const before = parse('');
+  const pool = subnet.replace('10.77.0.99', '10.77.0.120');
+  const cases: readonly { name: string; after: Config; applied: readonly string[]; restart: readonly string[] }[] = [
+    { name: 'nothing changed', after: parse(''), applied: [], restart: [] },
+    { name: 'what is said as the default says it', after: parse('log: info\nlimits: { stepTries: 3 }\n'), applied: [], restart: [] },
+    { name: 'log and rules', after: parse('log: debug\naccept: { macs: ["52:*"] }\n'), applied: ['accept', 'log'], restart: [] },
+    {
+      name: 'limits: some are read where they are used, some once',
+      after: parse('limits: { stepTries: 5, storeBusyMs: 7 }\n'),
+      applied: ['limits.stepTries'],
+      restart: ['limits.storeBusyMs'],
+    },
+    { name: 'whose images count', after: parse('images: { requireSignature: false }\n'), applied: [], restart: [] },
+    {
+      name: 'from where images may come',
+      after: parse('images: { sources: { allowPrivate: [10.0.0.0/8] } }\n'),
+      applied: ['images.sources'],
+      restart: [],
+    },
+    { name: 'a pool', after: parse('', pool), applied: ['subnets.0.pool'], restart: [] },
+    {
+      name: 'a subnet behind a relay, on an interface that is served',
+      after: parse(
+        '',
+        `${subnet.trimEnd().slice(0, -1)}, { relay: { via: br0 }, cidr: 10.78.0.0/24, pool: { from: 10.78.0.5, to: 10.78.0.9 } }]\n`,
+      ),
+      applied: ['subnets.1'],
+      restart: [],
+    },
+    {
+      name: 'another interface',
+      after: parse('', subnet.replace('br0', 'br1')),
+      applied: [],
+      restart: ['subnets.0.interface'],
+    },
+    {
+      name: 'places and ports',
+      after: { ...parse('data: /d\nsocket: /s\n'), boot: { ...before.boot, httpPort: 1 } },
+      applied: [],
+      restart: ['boot.httpPort', 'data', 'socket'],
+    },
+  ];
+  for (const { name, after, applied, restart } of cases)
+    test(name, () => {
+      const plan = planReload(before, after);
+      assert.deepEqual([plan.applied.toSorted(), plan.restart.toSorted()], [applied, restart]);
+      // What holds now, held against the same file again, has only that left which waits for a restart.
+      assert.deepEqual(planReload(plan.running, after), { running: plan.running, applied: [], restart: plan.restart });
+    });
 });
