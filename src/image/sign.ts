@@ -59,11 +59,9 @@ const signatureAt = async (files: World['files'], path: string): Promise<Signatu
   try {
     return parseSignatureFile(new TextDecoder().decode(await files.read(path, { offset: 0, length: signatureFileBytesMax })));
   } catch (cause) {
-    throw new RemudaError(
-      'bad-request',
-      `${path} is there already and is no signature of an image; move it away, or say another --out`,
-      { cause },
-    );
+    throw new RemudaError('bad-request', `${path} is there already and is no signature of an image; move it away, or say another --out`, {
+      cause,
+    });
   }
 };
 
