@@ -5,10 +5,12 @@ import { removeTree, restoreBackup } from './backup/restore.ts';
 import type { Config } from './config.ts';
 import { RemudaError } from './errors.ts';
 import { limits } from './limits.ts';
+import { transition } from './host/transition.ts';
 import { sealerFor } from './store/key.ts';
 import type { Sealer } from './store/seal.ts';
 import { schemaVersion } from './store/schema.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
 import type { World } from './world/world.ts';
 
 export interface RestoreWish {
@@ -20,9 +22,13 @@ export interface RestoreWish {
   readonly replace: boolean;
   /** Unpack and prove only. */
   readonly check: boolean;
+  /** Hold every host whose disk could be written: what happened since the backup is not known. */
+  readonly hold: boolean;
   readonly onProgress: (doneBytes: number) => void;
 }
 export interface RestoreOutcome {
+  /** How many hosts are held now. */
+  readonly held: number;
   readonly about: About;
   readonly data: string;
   readonly files: number;
@@ -37,6 +43,23 @@ async function* piecesOf(files: World['files'], path: string): AsyncGenerator<Ui
   if (stat?.kind !== 'file') throw new RemudaError('not-found', `there is no file ${path}`);
   for (let offset = 0; offset < stat.sizeBytes; offset += pieceBytes) yield await files.read(path, { offset, length: pieceBytes });
 }
+
+/**
+ * Since the backup a host may have been given to another owner, and a disk that was to be cleaned may carry somebody's data. So nothing is
+ * done to any host that was more than discovered until a person who knows says so.
+ */
+const holdAll = async (store: Store, madeAt: number, now: number): Promise<number> => {
+  let held = 0;
+  const why = `restored from the backup of ${new Date(madeAt).toISOString()}: what happened to it since is not known here. Compare, then: remuda host unhold`;
+  for (const host of await store.hosts()) {
+    if (host.state === 'discovered') continue;
+    const verdict = transition(host, { type: 'hold', by: 'restore', why }, now);
+    if ('refused' in verdict) throw new RemudaError(verdict.refused, verdict.reason);
+    await store.save(verdict.host, verdict.entries);
+    held += 1;
+  }
+  return held;
+};
 
 /** The exclusive lock of the database tells whether a daemon runs on it. */
 const refuseRunning = async (data: string, sealer: Sealer): Promise<void> => {
@@ -70,27 +93,33 @@ export const restore = async (world: World, wish: RestoreWish): Promise<RestoreO
     );
   const sealer = await sealerFor(world, { data, keyFile, oldKeyFiles: wish.oldKeyFiles });
   if (!wish.check && (await files.stat(`${data}/${databaseName}`)) !== undefined) await refuseRunning(data, sealer);
+  let held = 0;
   const done = await restoreBackup({
     files,
     archive: piecesOf(files, wish.file),
     into,
     schemaVersion,
-    // Also brings an older schema up to date, and opens every secret.
-    tryDatabase: async (path) => {
+    tryDatabase: async (path, { madeAt }) => {
+      // Brings an older schema up to date, and opens every secret.
       const store = await openSqliteStore(path, limits, { sealer });
-      await store.hosts();
-      await store.close();
+      try {
+        if (wish.hold) held = await holdAll(store, madeAt, world.clock.now());
+        // What was handed out after the backup (tickets, credentials) must not fit a boot that gets the same number again.
+        await store.dropSetting('secret');
+      } finally {
+        await store.close();
+      }
     },
     onProgress: wish.onProgress,
   });
   if (wish.check) {
     await removeTree(files, into);
-    return { ...done, data };
+    return { ...done, data, held };
   }
   if (keyFile === `${data}/key`) await files.write(`${into}/key`, await files.read(keyFile), 0o600);
   // Between the two renames there is no data folder: whoever is cut off there finds both beside it, whole.
   const wasThere = (await files.stat(data)) !== undefined;
   if (wasThere) await files.rename(data, kept);
   await files.rename(into, data);
-  return { ...done, data, ...(wasThere ? { kept } : {}) };
+  return { ...done, data, held, ...(wasThere ? { kept } : {}) };
 };

@@ -27,7 +27,7 @@ export interface RestoreParts {
   /** The newest schema that this program knows. */
   readonly schemaVersion: number;
   /** Opens the unpacked database and throws where it is not sound, or its secrets do not open. */
-  readonly tryDatabase: (path: string) => Promise<void>;
+  readonly tryDatabase: (path: string, about: About) => Promise<void>;
   readonly onProgress?: (doneBytes: number) => void;
 }
 export interface Restored {
@@ -131,7 +131,7 @@ export const restoreBackup = async (parts: RestoreParts): Promise<Restored> => {
   const work: Unpacking = { parts, sums: new Map(), bytes: 0 };
   try {
     const about = await unpack(work);
-    await parts.tryDatabase(`${parts.into}/${databaseName}`);
+    await parts.tryDatabase(`${parts.into}/${databaseName}`, about);
     return { about, files: work.sums.size - 1, bytes: work.bytes };
   } catch (error) {
     try {

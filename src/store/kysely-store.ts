@@ -153,6 +153,9 @@ export class KyselyStore implements Store {
     });
   }
 
+  dropSetting(name: string): Promise<void> {
+    return this.#change(async (open) => void (await open.deleteFrom('settings').where('name', '=', name).execute()));
+  }
   copyTo(path: string): Promise<void> {
     return this.#read(() => this.#opened.copyTo(path));
   }

@@ -87,6 +87,8 @@ export interface Store {
   auditOutcome(seq: number, outcome: string): Promise<void>;
   /** Newest first, with seq < before. */
   auditLog(options: { readonly before?: number; readonly most: number }): Promise<readonly AuditRow[]>;
+  /** The next `setting` of this name makes it anew. */
+  dropSetting(name: string): Promise<void>;
   /** A consistent copy of the whole database at `path` (a file that is not there yet), while the store goes on; `disk-full`. */
   copyTo(path: string): Promise<void>;
   close(): Promise<void>;

@@ -352,6 +352,15 @@ const otherCases: Readonly<Record<string, Case>> = {
     assert.equal(await again.setting('secret', make), 'value 1');
     assert.equal(made, 2);
   },
+  'a setting that was dropped is made anew': async (store, { reopen }) => {
+    await store.setting('secret', () => 'one');
+    await store.setting('other', () => 'stays');
+    await store.dropSetting('secret');
+    await store.dropSetting('never made');
+    const again = await reopen();
+    assert.equal(await again.setting('secret', () => 'two'), 'two');
+    assert.equal(await again.setting('other', () => 'x'), 'stays');
+  },
   'a setting that could not be made is made by the next': async (store) => {
     await assert.rejects(
       store.setting('secret', () => {
