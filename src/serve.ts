@@ -6,7 +6,7 @@ import type { AdminDeps } from './api/admin-routes.ts';
 import { AuditTrail } from './api/audit.ts';
 import { Door } from './api/door.ts';
 import { TokenBook } from './api/tokens.ts';
-import type { ReloadJson } from './api/types.ts';
+import type { ReloadJson } from './api/access-types.ts';
 import type { ApiListener } from './api-settings.ts';
 import { missingInterfaces } from './config-check.ts';
 import { apiListeners, parseConfig } from './config.ts';

@@ -1,5 +1,5 @@
 /** What the daemon tells of itself, read anew at each question: status, warnings, readiness, and the readings of its gauges. */
-import type { StatusJson } from './api/types.ts';
+import type { StatusJson } from './api/access-types.ts';
 import type { TokenBook } from './api/tokens.ts';
 import { bootFileNames } from './boot/decide.ts';
 import type { Config } from './config.ts';

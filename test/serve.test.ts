@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readyJson } from '../src/api/access-types.ts';
-import { problemJson, statusJson } from '../src/api/types.ts';
+import { readyJson, statusJson } from '../src/api/access-types.ts';
+import { problemJson } from '../src/api/types.ts';
 import { selfSigned } from '../src/world/certificate.ts';
 import { isolated } from './world/isolated.ts';
 

@@ -1,4 +1,4 @@
-/** The JSON of the admin API about the daemon's own door: tokens, the audit log, health. Times are ms since 1970. */
+/** The JSON of the admin API about the daemon itself: its status, its tokens, the audit log, health. Times are ms since 1970. */
 import { z } from 'zod';
 
 const time = z.number();
@@ -44,3 +44,64 @@ export type AuditRowJson = z.infer<typeof auditRowJson>;
 /** Not ready: status 503, and the reasons in plain words. */
 export const readyJson = z.object({ ready: z.boolean(), reasons: z.array(z.string()) });
 export const healthJson = z.object({ status: z.literal('ok') });
+
+/** What the daemon knows of itself; `doctor` reads it. */
+export const statusJson = z.object({
+  version: z.string(),
+  startedAt: time,
+  /** The daemon's clock. */
+  now: time,
+  /** Every port it should listen on: `dhcp`, `tftp`, `boot`, `agent`, `admin`. */
+  listeners: z.array(z.object({ name: z.string(), at: z.string(), bound: z.boolean(), reason: z.string().optional() })),
+  networks: z.array(
+    z.object({
+      interface: z.string(),
+      subnet: z.string(),
+      /** The daemon's own address there; null where the interface is missing or has none in the subnet. */
+      address: z.string().nullable(),
+      poolAddresses: z.number(),
+      leasedAddresses: z.number(),
+      /** It lies behind DHCP relays; `interface` and `address` are where they reach us. */
+      relayed: z.boolean().optional(),
+      /** DHCP servers heard on this interface lately that are not ours, the latest first. */
+      otherServers: z
+        .array(
+          z.object({
+            address: z.string(),
+            mac: z.string().optional(),
+            how: z.enum(['offered to us', 'answered a client', 'chosen by a client']),
+            firstAt: time,
+            lastAt: time,
+            bootFile: z.string().optional(),
+            nextServer: z.string().optional(),
+            vendorClass: z.string().optional(),
+          }),
+        )
+        .optional(),
+    }),
+  ),
+  /** What hosts load first (`boot`), and the kernel and ramdisk of the agent (`agent`). */
+  files: z.array(
+    z.object({
+      name: z.string(),
+      purpose: z.enum(['boot', 'agent']),
+      path: z.string(),
+      present: z.boolean(),
+      sizeBytes: z.number().optional(),
+    }),
+  ),
+  /** Free space where images and the store live. */
+  freeBytes: z.number(),
+  /** What else the daemon finds wrong, one plain sentence each. */
+  warnings: z.array(z.string()),
+});
+export type StatusJson = z.infer<typeof statusJson>;
+
+/** POST /v1/reload: settings that changed, by their paths. */
+export const reloadJson = z.object({
+  /** They hold from now on. */
+  applied: z.array(z.string()),
+  /** They hold after the next start. */
+  restart: z.array(z.string()),
+});
+export type ReloadJson = z.infer<typeof reloadJson>;

@@ -8,9 +8,9 @@ import { items, json } from './json.ts';
 import { openApi } from './openapi.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute } from './route.ts';
-import { healthJson, readyJson } from './access-types.ts';
-import { itemsOf, leaseJson, reloadJson, statusJson } from './types.ts';
-import type { ReloadJson, StatusJson } from './types.ts';
+import { healthJson, readyJson, reloadJson, statusJson } from './access-types.ts';
+import { itemsOf, leaseJson } from './types.ts';
+import type { ReloadJson, StatusJson } from './access-types.ts';
 
 export interface DaemonDeps {
   readonly rack: Pick<Rack, 'hosts'>;

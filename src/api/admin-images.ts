@@ -75,7 +75,7 @@ const collect = async (images: ImageDesk, rack: Rack, dryRun: boolean): Promise<
 
 const tag = 'images';
 const workLines = { media: 'application/x-ndjson', schema: workLineJson, what: 'Lines of progress, then one with the result or the error' };
-export const imageRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[] => [
+const bringRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[] => [
   adminRoute({
     id: 'listImages',
     method: 'GET',
@@ -88,6 +88,7 @@ export const imageRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[
   }),
   adminRoute({
     id: 'importImage',
+    stays: true,
     method: 'POST',
     path: '/v1/images',
     role: 'operator',
@@ -121,8 +122,11 @@ export const imageRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[
       return json(200, toImageDetail(entry, await images.manifest(entry.digest)));
     },
   }),
+];
+const keepRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[] => [
   adminRoute({
     id: 'verifyImage',
+    stays: true,
     method: 'POST',
     path: '/v1/images/:image/verify',
     role: 'operator',
@@ -145,4 +149,8 @@ export const imageRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[
     replies: { 204: 'nothing' },
     handle: ({ request }) => remove(images, rack, imageOf(request)),
   }),
+];
+export const imageRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[] => [
+  ...bringRoutes(images, rack),
+  ...keepRoutes(images, rack),
 ];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { codes } from '../errors.ts';
 import type { AdminRoute, ReplyShape } from './route.ts';
 import { eventJson } from './events.ts';
-import { auditRowJson, newTokenJson, tokenJson } from './access-types.ts';
+import { auditRowJson, newTokenJson, statusJson, tokenJson } from './access-types.ts';
 import * as types from './types.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -21,7 +21,7 @@ const named: Readonly<Record<string, z.ZodType>> = {
   ImageDetail: types.imageDetailJson,
   WorkLine: types.workLineJson,
   Lease: types.leaseJson,
-  Status: types.statusJson,
+  Status: statusJson,
   Token: tokenJson,
   NewToken: newTokenJson,
   AuditRow: auditRowJson,

@@ -1,8 +1,9 @@
 /** `remuda events|status|reload|openapi|metrics`: the daemon itself. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { hostJson, reloadJson, statusJson, timelineRowJson } from '../api/types.ts';
-import type { StatusJson } from '../api/types.ts';
+import { hostJson, timelineRowJson } from '../api/types.ts';
+import { reloadJson, statusJson } from '../api/access-types.ts';
+import type { StatusJson } from '../api/access-types.ts';
 import type { ServerEvent } from './event-stream.ts';
 import { patiently } from './follow.ts';
 import type { Look } from './host-view.ts';

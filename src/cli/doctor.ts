@@ -1,5 +1,6 @@
 /** What usually goes wrong, looked at in one go: pure from what the daemon says to findings, each with what to do. */
-import type { HostJson, ImageJson, StatusJson } from '../api/types.ts';
+import type { HostJson, ImageJson } from '../api/types.ts';
+import type { StatusJson } from '../api/access-types.ts';
 import { ageText, durationText, plainText, plural, sizeText } from './human.ts';
 import type { Style, Tone } from './style.ts';
 

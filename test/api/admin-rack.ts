@@ -1,7 +1,7 @@
 /** A rack for tests of the API: a few hosts in memory that answers what it is told and remembers what it was asked. */
 import type { ImageDesk } from '../../src/api/admin-images.ts';
 import type { AdminDeps } from '../../src/api/admin-routes.ts';
-import type { StatusJson } from '../../src/api/types.ts';
+import type { StatusJson } from '../../src/api/access-types.ts';
 import type { DryRun, HostView, Rack } from '../../src/control/rack.ts';
 import { RemudaError } from '../../src/errors.ts';
 import type { Code } from '../../src/errors.ts';
@@ -296,9 +296,9 @@ export class FakeDesk {
       const faults = this.damaged ? [{ index: 1, sha256: undefined, offsetBytes: 4096, reason: 'its hash is another' }] : [];
       return { digest: of, ok: !this.damaged, chunks: 2, sizeBytes: 8, faults };
     },
-    collect: async ({ wanted, dryRun = false }) => {
+    collect: async ({ wanted, dryRun: isDry = false }) => {
       const kept = (await wanted?.()) ?? new Set<string>();
-      this.asked.push({ verb: 'collect', args: [[...kept], dryRun] });
+      this.asked.push({ verb: 'collect', args: [[...kept], isDry] });
       return { images: [{ digest, sizeBytes: 8 }], files: 3, bytes: 4096 };
     },
     remove: async (name) => {

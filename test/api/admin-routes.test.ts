@@ -12,9 +12,9 @@ import {
   itemsOf,
   leaseJson,
   problemJson,
-  statusJson,
   timelineJson,
 } from '../../src/api/types.ts';
+import { statusJson } from '../../src/api/access-types.ts';
 import { limits } from '../../src/limits.ts';
 import type { Method } from '../../src/world/world.ts';
 import { MemoryHttp, ipv4 } from '../world/memory-http.ts';

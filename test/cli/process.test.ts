@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { adminRoutes } from '../../src/api/admin-routes.ts';
-import { statusJson } from '../../src/api/types.ts';
+import { statusJson } from '../../src/api/access-types.ts';
 import { RemudaError } from '../../src/errors.ts';
 import { realWorld } from '../../src/world/real.ts';
 import { fakeDeps } from '../api/admin-rack.ts';
