@@ -82,8 +82,10 @@ export class DaemonClient {
   readonly where: Where;
   readonly #http: Http;
   readonly #user: string | undefined;
+  readonly #callMs: number;
 
-  constructor(http: Http, where: Where, user: string | undefined) {
+  constructor(http: Http, where: Where, user: string | undefined, timeoutMs = callMs) {
+    this.#callMs = timeoutMs;
     this.#http = http;
     this.where = where;
     this.#user = user;
@@ -209,7 +211,7 @@ export class DaemonClient {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      timeoutMs: callMs,
+      timeoutMs: this.#callMs,
       replyBytesMax,
     };
   }

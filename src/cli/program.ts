@@ -1,7 +1,8 @@
 /** The command line as a whole: the tree of commands, what is said of a failure, and the exit code. */
 import { Argument, Command, CommanderError } from 'commander';
 import { z } from 'zod';
-import { hostJson, imageJson, leaseJson, statusJson } from '../api/types.ts';
+import { hostJson, imageJson, leaseJson } from '../api/types.ts';
+import { statusJson } from '../api/access-types.ts';
 import { accessCommands } from './access-commands.ts';
 import { claimCommands } from './claim-commands.ts';
 import { renderLeases } from './claim-view.ts';
@@ -19,6 +20,7 @@ import { plainText } from './human.ts';
 import { imageCommands } from './image-commands.ts';
 import { does, leaf, withConnection } from './session.ts';
 import type { CliDeps, Session } from './session.ts';
+import { namesCommandOf } from './names.ts';
 import { styleFor } from './style.ts';
 import { showOrWatch, withWatch } from './watch.ts';
 import type { WatchOptions } from './watch.ts';
@@ -103,6 +105,7 @@ export const buildProgram = (session: Session): Command => {
   accessCommands(session, program);
   daemonCommands(session, program);
   contextCommands(session, program);
+  namesCommandOf(session, program);
   backupCommands(session, program);
   configCommands(session, program);
   otherCommands(session, program);

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { placesOf, shells } from '../../src/cli/completion.ts';
 import { buildProgram } from '../../src/cli/program.ts';
+import { claimOn, readyHost } from '../api/admin-rack.ts';
 import { FakeLocal, FakeTerminal, bench } from './bench.ts';
 
 const complete = (script: string, words: readonly string[]): readonly string[] => {
@@ -13,6 +14,59 @@ const complete = (script: string, words: readonly string[]): readonly string[] =
   assert.equal(`${stderr}${status ?? ''}`, '0');
   return stdout.split('\n').filter((word) => word !== '');
 };
+
+describe('names from the daemon', async () => {
+  const { run, rack } = await bench();
+  rack.put(claimOn(readyHost('h2')));
+  const { out: script } = await run('completion bash');
+  const fake = 'remuda() { if [ "$1" = __names ]; then echo "$2-1 $2-2"; fi; }\n';
+  const cases: readonly [readonly string[], readonly string[]][] = [
+    [
+      ['host', 'show', 'ho'],
+      ['host-1', 'host-2'],
+    ],
+    [
+      ['hosts', 'get', 'ho'],
+      ['host-1', 'host-2'],
+    ],
+    [
+      ['claim', 'release', 'c'],
+      ['claim-1', 'claim-2'],
+    ],
+    [
+      ['claim', 'create', '--image', ''],
+      ['image-1', 'image-2'],
+    ],
+    [
+      ['claim', 'create', '--host', ''],
+      ['host-1', 'host-2'],
+    ],
+    [
+      ['context', 'use', ''],
+      ['context-1', 'context-2'],
+    ],
+    [['host', 'show', '--watc'], ['--watch']],
+    [
+      ['host', 'l'],
+      ['list', 'label', 'locate'],
+    ],
+  ];
+  for (const [words, expected] of cases)
+    test(`remuda ${words.join(' ')}`, () => {
+      const found = complete(fake + script, words).filter((word) => words.at(-1) !== '' || !word.startsWith('-'));
+      assert.deepEqual(found.toSorted(), [...expected].toSorted());
+    });
+  test('the hidden command prints what there is; nothing, and no noise, where there is no daemon', async () => {
+    assert.equal((await run('__names host')).out, 'h1\nh2\n');
+    assert.equal((await run('__names claim')).out, 'c-h2\n');
+    assert.equal((await run('__names image')).out, 'debian\n');
+    for (const line of ['__names host --socket /none', '__names colour', '__names context']) {
+      const { exit, out, err } = await run(line);
+      assert.deepEqual([exit, out, err], [0, '', ''], line);
+    }
+    assert.ok(!(await run('--help')).out.includes('__names'));
+  });
+});
 
 describe('bash', async () => {
   const { run } = await bench();
