@@ -120,22 +120,22 @@ export class Shelf {
     return found;
   }
 
-  // Downloads: incoming/<id>/…, in pieces, each written whole
+  // Downloads: .incoming/<id>/…, in pieces, each written whole; a backup passes by what begins with a dot
 
   readonly #openSpools = new Set<string>();
   #spoolNumber = 0;
 
   /** All folders of downloads, also those that a killed process left. */
   async spools(): Promise<readonly string[]> {
-    const names = await this.world.files.list(`${this.#folder}/incoming`);
-    return names.map((name) => `${this.#folder}/incoming/${name}`);
+    const names = await this.world.files.list(`${this.#folder}/.incoming`);
+    return names.map((name) => `${this.#folder}/.incoming/${name}`);
   }
 
   /** A folder of its own for one download; `close` takes it away with all that is in it. */
   async openSpool(): Promise<{ readonly folder: string; close(): Promise<void> }> {
     const { files } = this.world;
     let folder: string;
-    do folder = `${this.#folder}/incoming/${++this.#spoolNumber}`;
+    do folder = `${this.#folder}/.incoming/${++this.#spoolNumber}`;
     while ((await files.stat(folder)) !== undefined || this.#openSpools.has(folder));
     this.#openSpools.add(folder);
     await files.makeFolder(folder, 0o700);

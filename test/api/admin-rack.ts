@@ -271,8 +271,9 @@ export class FakeDesk {
   readonly entries: ImageEntry[] = [];
   readonly asked: Asked[] = [];
   /** What an import or a verification does before its result. */
-  work: (onProgress: (progress: { doneBytes: number; totalBytes?: number }) => void) => Promise<void> = async (onProgress) =>
-    onProgress({ doneBytes: 1, totalBytes: 2 });
+  work: (onProgress: (progress: { step?: 'download'; doneBytes: number; totalBytes?: number }) => void) => Promise<void> = async (
+    onProgress,
+  ) => onProgress({ doneBytes: 1, totalBytes: 2 });
   damaged = false;
 
   readonly port: ImageDesk = {

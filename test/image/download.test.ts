@@ -77,7 +77,7 @@ const setting = ({ files = {}, trust = trustAll, policy = loopbackToo }: Setting
   return { world, store: openImageStore(world, '/images', limits, () => ({ trust, sources: policy })), slept };
 };
 const left = (world: TestWorld): string[] =>
-  [...world.files.disk.keys()].filter((path) => /^\/images\/(chunks\/..\/|manifests\/|names\/|incoming\/)./.test(path));
+  [...world.files.disk.keys()].filter((path) => /^\/images\/(chunks\/..\/|manifests\/|names\/|\.incoming\/)./.test(path));
 const refused =
   (code: Code, what: RegExp) =>
   (error: unknown): boolean => {
@@ -106,7 +106,7 @@ test('an image comes with progress, and nothing of the download stays', async ()
   assert.ok(loads.length > 3);
   assert.deepEqual(steps.at(-1), { doneBytes: image.length, totalBytes: image.length });
   assert.deepEqual(
-    left(world).filter((path) => path.startsWith('/images/incoming/')),
+    left(world).filter((path) => path.startsWith('/images/.incoming/')),
     [],
   );
   assert.equal(origin.asked[0]?.['accept-encoding'], 'identity');
@@ -362,11 +362,11 @@ test('downloads run side by side, and a slow one stops nobody', async () => {
     (await store.list()).map((entry) => entry.name),
     ['quick', 'slow'],
   );
-  await world.files.makeFolder('/images/incoming/9');
-  await world.files.write('/images/incoming/9/000000', 'of a process that was killed');
+  await world.files.makeFolder('/images/.incoming/9');
+  await world.files.write('/images/.incoming/9/000000', 'of a process that was killed');
   assert.deepEqual(await store.collect({ dryRun: true }), { images: [], files: 1, bytes: 28 });
   assert.deepEqual(await store.collect(), { images: [], files: 1, bytes: 28 });
-  assert.deepEqual(await world.files.list('/images/incoming'), []);
+  assert.deepEqual(await world.files.list('/images/.incoming'), []);
 });
 
 test('called off in the middle: the connection ends, nothing is left', async () => {
