@@ -126,8 +126,6 @@ export const doorsOf = ({ subnets }: Config): readonly { readonly interface: str
 interface Protocols {
   readonly tells: Pick<Daemon, 'leases' | 'otherServers' | 'dhcpCounters'>;
   readonly leaseAt: (address: Ipv4) => Lease | undefined;
-  /** What firmware loads first, by TFTP or HTTP. */
-  readonly program: BootDeps['program'];
   readonly reconfigure: (subnets: Config['subnets']) => void;
   readonly close: () => void;
 }
@@ -153,9 +151,9 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
     },
     limits,
   );
-  const program: Protocols['program'] = (file, client, serverAddress) => {
-    const mac = client === undefined ? undefined : dhcp.leaseAt(client)?.mac;
-    if (client === undefined || mac === undefined) return undefined;
+  const program = (file: string, client: Ipv4, serverAddress: Ipv4): Uint8Array | undefined => {
+    const mac = dhcp.leaseAt(client)?.mac;
+    if (mac === undefined) return undefined;
     const question = { mac, lease: { address: client, serverAddress }, httpPort, secret, limits };
     return mayFetch(keeper.byMac(mac), file, question) ? programs.get(file) : undefined;
   };
@@ -178,7 +176,6 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
   return {
     tells: { leases: () => dhcp.leases(), otherServers: () => dhcp.otherServers(), dhcpCounters: () => dhcp.counters },
     leaseAt: (address) => dhcp.leaseAt(address),
-    program,
     reconfigure: (subnets) => dhcp.reconfigure(subnets),
     close: () => {
       dhcp.close();
@@ -297,7 +294,6 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     agentPort: config.boot.agentPort,
     kernelArguments: config.boot.kernelArguments,
     observe: heardBy(world, protocols, observer),
-    program: protocols.program,
   };
   const listeners = await listenForBoots(world, config, deps, { identity, meter });
   for (const host of keeper.all()) loop.wake(host.id);

@@ -25,8 +25,6 @@ export interface BootDeps {
   readonly httpPort: number;
   readonly agentPort: number;
   readonly kernelArguments: string;
-  /** A first-stage boot program, for the client at this address, where its boot may have it now. */
-  readonly program: (name: string, peer: Ipv4 | undefined, local: Ipv4) => Uint8Array | undefined;
   /** For the timeline: a request of a client at this address. */
   readonly observe: (peer: Ipv4 | undefined, text: string) => void;
 }
@@ -52,22 +50,6 @@ const judged = async <T>(act: () => Promise<T>): Promise<T> => {
     throw new RemudaError('bad-request', `${issue?.path.join('.') ?? 'body'}: ${issue?.message ?? 'does not fit'}`, { cause: error });
   }
 };
-
-/** The program that firmware loads first, for UEFI HTTP Boot; by the same rule as over TFTP. */
-const programRoute = ({ program, observe }: BootDeps, local: Ipv4): Route => ({
-  method: 'GET',
-  // programPath of boot/decide.ts
-  path: '/programs/:name',
-  handle: ({ params, peer }) =>
-    Promise.resolve().then(() => {
-      const name = params['name'] ?? '';
-      const body = program(name, peer, local);
-      if (body === undefined) throw notFound(`boot program ${name} for this client now`);
-      observe(peer, `${name} fetched by HTTP (${Math.ceil(body.length / 1024)} KiB)`);
-      // What EDK2 takes for a program to start, besides names that end in `.efi` (HttpBootDxe).
-      return { status: 200, headers: { 'content-type': 'application/efi', 'cache-control': 'no-store' }, body };
-    }),
-});
 
 /** Plain HTTP: scripts by ticket, the ramdisk and image chunks by content hash, phone-home by token. */
 export const bootRoutes = (deps: BootDeps, local: Ipv4): readonly Route[] => {
@@ -115,7 +97,6 @@ export const bootRoutes = (deps: BootDeps, local: Ipv4): readonly Route[] => {
           };
         }),
     },
-    programRoute(deps, local),
     {
       method: 'GET',
       path: '/chunks/:sha256',

@@ -10,8 +10,6 @@ import { mintTicket } from './ticket.ts';
 export const bootPrograms = { bios: 'undionly.kpxe', 'x64-uefi': 'snponly.efi' } as const;
 /** What iPXE for UEFI fetches by itself from where it was loaded; without it it waits seconds for an IPv6 router. */
 export const companions = { 'autoexec.ipxe': 'snponly.efi' } as const;
-/** Where the boot listener has what TFTP serves, for UEFI HTTP Boot (UEFI 2.10 §24.7). */
-export const programPath = '/programs/';
 /** The only names that TFTP serves. */
 export const bootFileNames: readonly string[] = [...Object.values(bootPrograms), ...Object.keys(companions)];
 
@@ -37,8 +35,6 @@ export const decideBoot = (host: Host | undefined, question: BootQuestion): Boot
     const file = client.arch === undefined || client.arch === 'other' ? undefined : bootPrograms[client.arch];
     return file === undefined ? localDisk : { kind: 'chainload', file };
   }
-  if (client.stage === 'http' && client.arch === 'x64-uefi')
-    return { kind: 'script', url: `http://${lease.serverAddress}:${question.httpPort}${programPath}${bootPrograms['x64-uefi']}` };
   if (client.stage !== 'ipxe') return localDisk;
   const ticket = mintTicket(question.secret, {
     hostId: host.id,
@@ -50,7 +46,7 @@ export const decideBoot = (host: Host | undefined, question: BootQuestion): Boot
   return { kind: 'script', url: `http://${lease.serverAddress}:${question.httpPort}/boot/${ticket}` };
 };
 
-/** May this name be fetched over TFTP or HTTP by the client of the question now? Only the program that the decision names for it, and that program's companion. */
+/** May this name be fetched over TFTP by the client of the question now? Only the program that the decision names for it, and that program's companion. */
 export const mayFetch = (
   host: Host | undefined,
   name: string,

@@ -12,8 +12,7 @@ const who = ({ stage, arch }: BootClient): string => {
   return stage === 'http' ? `${firmware} (HTTP boot)` : firmware;
 };
 
-const what = (boot: BootAnswer | undefined, { stage }: BootClient): string => {
-  if (boot?.kind === 'script' && stage === 'http') return `, boot file ${boot.url}`;
+const what = (boot: BootAnswer | undefined): string => {
   if (boot?.kind === 'chainload') return `, boot file ${boot.file}`;
   return boot?.kind === 'script' ? ', boot script' : '';
 };
@@ -36,7 +35,7 @@ const outcomeWords = (decision: Decision): string => {
 
 /** `DISCOVER from UEFI x64 firmware, offered 10.77.0.50, boot file snponly.efi` */
 export const tell = (kind: LeaseRequest['kind'], client: BootClient, decision: Decision, boot: BootAnswer | undefined): string =>
-  `${kind.toUpperCase()} from ${who(client)}, ${outcomeWords(decision)}${client.stage === 'os' ? '' : what(boot, client)}`;
+  `${kind.toUpperCase()} from ${who(client)}, ${outcomeWords(decision)}${client.stage === 'os' ? '' : what(boot)}`;
 
 const otherWords: ReadonlyMap<number | undefined, string> = new Map([
   [MessageType.offer, 'offered'],
