@@ -61,7 +61,7 @@ case $command in
     TZ=UTC LC_ALL=C.UTF-8 exec node test/run.ts unit "$@"
     ;;
   test:interop)
-    set_up unit test
+    set_up unit test go
     tests interop "$@"
     ;;
   test:deploy)
