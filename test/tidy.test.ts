@@ -36,6 +36,7 @@ const doors: Readonly<Record<string, readonly string[] | 'everything'>> = {
   'boot-files.ts': 'everything',
   'metering.ts': ['bmc', 'control', 'host', ...interfaces],
   'status.ts': 'everything',
+  'restore.ts': 'everything',
   'config.ts': ['wire', 'subnets.ts', 'image-settings.ts', 'api-settings.ts'],
   'api-settings.ts': ['wire'],
   'image-settings.ts': ['wire'],

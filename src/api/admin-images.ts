@@ -38,7 +38,17 @@ export interface ImageDesk {
 
 const imageOf = (request: HttpRequest): string => request.params['image'] ?? '';
 
-const importImage = (images: ImageDesk, { request, body }: Asked<z.output<typeof importSchema>, undefined>): Promise<HttpReply> => {
+const importImage = async (
+  images: ImageDesk,
+  { request, body, caller }: Asked<z.output<typeof importSchema>, undefined>,
+): Promise<HttpReply> => {
+  // The daemon reads every file of its machine, and who may claim a host could read the image there.
+  if (body.path !== undefined && caller.role !== 'admin')
+    throw new RemudaError(
+      'forbidden',
+      `an import from a file of the daemon's machine needs the role admin, and ${caller.name} has ${caller.role}: bring the image by url`,
+      { values: { needs: 'admin', has: caller.role } },
+    );
   const { path, url, sha256, name, phoneHome, expectDigest, signature } = body;
   const pinned = sha256 === undefined ? {} : { sha256 };
   const source: ImageSource = url === undefined ? { file: path ?? '', ...pinned } : { url, ...pinned };
@@ -92,7 +102,7 @@ const bringRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[] => [
     method: 'POST',
     path: '/v1/images',
     role: 'operator',
-    summary: 'Import an image, with progress',
+    summary: 'Import an image, with progress; from a file of the daemon\u2019s machine only as admin',
     tag,
     body: importSchema,
     replies: { 200: workLines },

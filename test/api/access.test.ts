@@ -68,6 +68,16 @@ describe('every route of the table', () => {
   });
 });
 
+test('a file of the daemon\u2019s machine is imported by an admin alone, an image from elsewhere by an operator too', async () => {
+  const { ask, tokenFor, desk } = await asking();
+  const token = await tokenFor('operator');
+  const refused = await ask('POST', '/v1/images', { token, body: { path: '/etc/shadow', name: 'a' } });
+  assert.deepEqual([refused.status, codeOf(refused)], [403, 'forbidden']);
+  assert.deepEqual(desk.asked, []);
+  assert.equal((await ask('POST', '/v1/images', { token, body: { url: 'https://images.example/a', name: 'a' } })).status, 200);
+  assert.equal((await ask('POST', '/v1/images', { token: await tokenFor('admin'), body: { path: '/a.raw', name: 'b' } })).status, 200);
+});
+
 describe('tokens', () => {
   test('one is shown once, works, is listed without its secret, and is revoked', async () => {
     const { ask, access } = await asking();
