@@ -67,10 +67,8 @@ const losses: readonly (readonly [what: string, code: string, lose: (of: Awaited
       async ({ world, entry }) => {
         const path = `/images/manifests/${entry.digest.slice(7)}.sig`;
         const text = new TextDecoder().decode(await world.files.read(path));
-        await world.files.write(
-          path,
-          text.replace(/"signature": "./, '"signature": "/').replace(/"signature": "(.)(.)/, '"signature": "$2$1'),
-        );
+        const other = text.replace(/"signature": "(.)/, (_all, first: string) => `"signature": "${first === 'A' ? 'B' : 'A'}`);
+        await world.files.write(path, other);
       },
     ],
   ];
@@ -89,5 +87,6 @@ for (const [what, code, lose] of losses)
   });
 test('with its signature the image may be claimed', async () => {
   const { images, entry } = await setting();
-  assert.equal(intentOf(limits, { image: await images.find('alpha'), hostName: 'one' }, { ...disk, sizeBytes: 1e9 }).image, entry.digest);
+  const image = { ...(await images.find('alpha')), seed: null };
+  assert.equal(intentOf(limits, { image, hostName: 'one' }, { ...disk, sizeBytes: 1e9 }).image, entry.digest);
 });
