@@ -56,7 +56,7 @@ const unreachable = (where: Where, error: RemudaError): CommandFailure => {
 const untrusted = (where: Where, error: RemudaError): CommandFailure => {
   const at = whereText(where);
   const { seen, expected } = error.values;
-  if (typeof seen === 'string' && typeof expected === 'string')
+  if (typeof seen === 'string' && typeof expected === 'string' && seen !== expected)
     return new CommandFailure(
       exits.denied,
       `${at} shows another certificate than the pinned one; nothing was sent (pinned ${expected}, seen ${seen})`,

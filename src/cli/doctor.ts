@@ -2,14 +2,11 @@
 import type { HostJson, ImageJson } from '../api/types.ts';
 import type { StatusJson } from '../api/access-types.ts';
 import { ageText, durationText, plainText, plural, sizeText } from './human.ts';
+import { bad, ok, warn } from './finding.ts';
+import type { Finding } from './finding.ts';
+import { hostFindings } from './doctor-hosts.ts';
 import type { Style, Tone } from './style.ts';
 
-export interface Finding {
-  readonly level: 'ok' | 'warn' | 'bad';
-  readonly what: string;
-  /** What to do about it. */
-  readonly next?: string;
-}
 export interface Seen {
   readonly status: StatusJson;
   readonly hosts: readonly HostJson[];
@@ -17,10 +14,6 @@ export interface Seen {
   /** The clock of the person's machine, ms since 1970. */
   readonly now: number;
 }
-
-const ok = (what: string): Finding => ({ level: 'ok', what });
-const warn = (what: string, next: string): Finding => ({ level: 'warn', what, next });
-const bad = (what: string, next: string): Finding => ({ level: 'bad', what, next });
 
 /** Before this the clock was never set: no such daemon existed. */
 const firstYearAt = Date.UTC(2025, 0, 1);
@@ -30,7 +23,8 @@ const clock = ({ status, now }: Seen): readonly Finding[] => {
     return [
       bad(
         `the daemon\u2019s clock says ${new Date(status.now).toISOString()}`,
-        'set the clock of its machine (NTP): leases and tickets end by it',
+        'leases, tickets, tokens and certificates end by it',
+        'set the clock of its machine by NTP',
       ),
     ];
   const off = Math.abs(status.now - now);
@@ -38,7 +32,8 @@ const clock = ({ status, now }: Seen): readonly Finding[] => {
     ? [
         warn(
           `the daemon\u2019s clock and this one are ${durationText(off)} apart`,
-          'set both by NTP, or the times you read are not the times you think',
+          'the times that you read are not the times that you think',
+          'set both by NTP',
         ),
       ]
     : [ok('the clock is right')];
@@ -49,10 +44,15 @@ const listeners = ({ status }: Seen): readonly Finding[] => {
   if (missing.length === 0 && status.listeners.length > 0)
     return [ok(`listens: ${status.listeners.map((one) => `${one.name} ${one.at}`).join(', ')}`)];
   if (status.listeners.length === 0)
-    return [bad('the daemon listens on nothing', 'look at the interfaces and addresses in its configuration')];
+    return [
+      bad('the daemon listens on nothing', 'no host and no person reaches it', 'look at the interfaces and addresses in its configuration'),
+    ];
   return missing.map((one) =>
     bad(
       `${one.name} is not bound to ${one.at}${one.reason === undefined ? '' : `: ${one.reason}`}`,
+      one.name === 'api' || one.name === 'admin'
+        ? 'people and programs do not reach the API there'
+        : 'hosts that boot from there get no answer',
       'see who has that port (ss -lunpt), and that the daemon may bind it (CAP_NET_BIND_SERVICE)',
     ),
   );
@@ -65,12 +65,14 @@ const servedNetwork = ({ interface: name, subnet, address, relayed, poolAddresse
   if (address === null)
     return bad(
       relayed === true ? `${name} has not the address by which hosts of ${subnet} reach us` : `${name} has no address in ${subnet}`,
+      'hosts there are told to come to an address where nobody is',
       `give it one (ip address add … dev ${name}), or mend the subnet in the configuration`,
     );
   if (leasedAddresses >= poolAddresses * poolFullShare)
     return warn(
       `${leasedAddresses} of ${poolAddresses} addresses of ${subnet} are leased`,
-      'make the pool larger before the next host finds none: remuda lease list',
+      'the next host will find no address, and does not boot',
+      'make the pool larger (subnets[].pool, then: remuda reload); see who has them: remuda lease list',
     );
   const through = relayed === true ? ' through relays' : '';
   return ok(`${name} serves ${subnet}${through} as ${address}, ${leasedAddresses} of ${poolAddresses} addresses leased`);
@@ -80,11 +82,13 @@ const otherServers = ({ interface: name, otherServers: others = [] }: Network, n
   others.map(({ address, mac, how, lastAt, bootFile }) =>
     warn(
       `another DHCP server, ${address}${mac === undefined ? '' : ` (${mac})`}, is heard at ${name}: ${how} ${ageText(lastAt, now)}${bootFile === undefined ? '' : `, boot file ${bootFile}`}`,
-      `switch it off or keep it out of this network: hosts that take its answer do not boot from us${mac === undefined ? '' : `; find its port by its MAC: ${mac}`}`,
+      'hosts that take its answer do not boot from us',
+      `switch it off or keep it out of this network${mac === undefined ? '' : `; find its port by its MAC: ${mac}`}`,
     ),
   );
 const networks = ({ status }: Seen): readonly Finding[] => {
-  if (status.networks.length === 0) return [bad('no network is served', 'name an interface and a subnet in the configuration')];
+  if (status.networks.length === 0)
+    return [bad('no network is served', 'nothing can boot', 'name an interface and a subnet in the configuration')];
   return status.networks.flatMap((network) => [servedNetwork(network), ...otherServers(network, status.now)]);
 };
 
@@ -94,70 +98,38 @@ const files = ({ status }: Seen): readonly Finding[] =>
     const wanted = status.files.filter((file) => file.purpose === purpose);
     const missing = wanted.filter((file) => !file.present || file.sizeBytes === 0);
     if (wanted.length > 0 && missing.length === 0) return [ok(`${purposes[purpose]}: ${wanted.map((file) => file.name).join(', ')}`)];
-    const next =
+    const [why, next] =
       purpose === 'boot'
-        ? 'no server gets past its firmware: see firmware/README.md'
-        : 'no host can be inspected or installed: images/build.sh ramdisk';
-    if (wanted.length === 0) return [bad(`the daemon names no ${purposes[purpose]}`, next)];
-    return missing.map((file) => bad(`${file.path} is ${file.present ? 'empty' : 'missing'}`, next));
+        ? ['no server gets past its firmware', 'see firmware/README.md']
+        : ['no host can be inspected or installed', 'images/build.sh ramdisk'];
+    if (wanted.length === 0) return [bad(`the daemon names no ${purposes[purpose]}`, why, next)];
+    return missing.map((file) => bad(`${file.path} is ${file.present ? 'empty' : 'missing'}`, why, next));
   });
 
 const freeBytesMin = 2 * 1024 ** 3;
 const images = ({ images: all, status }: Seen): readonly Finding[] => [
-  all.length === 0 ? warn('there is no image yet', 'remuda image import FILE --name NAME') : ok(plural(all.length, 'image')),
+  all.length === 0
+    ? warn('there is no image yet', 'a claim needs one', 'remuda image import FILE --name NAME')
+    : ok(plural(all.length, 'image')),
   ...all
     .filter((image) => image.firmware.length === 0)
     .map((image) =>
       warn(
         `image ${image.name} has neither a BIOS boot sector nor an EFI partition`,
-        'it will probably not boot: look at how it was built',
+        'it will probably not boot',
+        'look at how it was built',
       ),
     ),
   ...(status.freeBytes < freeBytesMin
-    ? [warn(`only ${sizeText(status.freeBytes)} are free where images and the store live`, 'make room: remuda image remove NAME')]
+    ? [
+        warn(
+          `only ${sizeText(status.freeBytes)} are free where images and the store live`,
+          'without room no state of a host can be kept, and steps stop',
+          'make room: remuda image remove NAME, remuda image gc',
+        ),
+      ]
     : []),
 ];
-
-const states = (hosts: readonly HostJson[]): string =>
-  [...new Set(hosts.map((host) => host.state))]
-    .map((state) => `${hosts.filter((host) => host.state === state).length} ${state}`)
-    .join(', ');
-const hosts = ({ hosts: all, status }: Seen): readonly Finding[] => {
-  if (all.length === 0)
-    return [warn('no host was ever seen', 'power a server on and let it boot from the network, or: remuda host enrol NAME --mac MAC')];
-  return [
-    ok(`${plural(all.length, 'host')}: ${states(all)}`),
-    ...all.flatMap((host): Finding[] => {
-      const { name, held, failed, bmc } = host;
-      const found: Finding[] = [];
-      if (failed !== null)
-        found.push(
-          bad(
-            `host ${name} failed at ${failed.step} ${ageText(failed.at, status.now)}: ${failed.reason}`,
-            `mend the cause, then: remuda host retry ${name}`,
-          ),
-        );
-      if (held !== null)
-        found.push(
-          warn(`host ${name} is held by ${held.by} since ${durationText(status.now - held.at)}: ${held.why}`, `remuda host unhold ${name}`),
-        );
-      if (bmc === null && host.state !== 'discovered')
-        found.push(
-          warn(`host ${name} has no BMC`, 'somebody must press its power button for each step: forget it and enrol it with --bmc-url'),
-        );
-      if (bmc !== null && bmc.insecure)
-        found.push(
-          warn(
-            `the BMC of host ${name} may show any certificate`,
-            'enrol it with --bmc-fingerprint: whoever answers there gets its password',
-          ),
-        );
-      if (bmc !== null && bmc.url.startsWith('http:'))
-        found.push(warn(`the password of host ${name}\u2019s BMC goes over the network in plain text`, 'use https:// for it'));
-      return found;
-    }),
-  ];
-};
 
 /** All findings, in the order in which a boot needs what they look at. */
 export const diagnose = (seen: Seen): readonly Finding[] => [
@@ -167,8 +139,8 @@ export const diagnose = (seen: Seen): readonly Finding[] => [
   ...networks(seen),
   ...files(seen),
   ...images(seen),
-  ...hosts(seen),
-  ...seen.status.warnings.map((text) => warn(text, 'the daemon\u2019s log says more')),
+  ...hostFindings(seen),
+  ...seen.status.warnings.map((text) => warn(text, undefined, 'the daemon\u2019s log says more')),
 ];
 
 const marks: Readonly<Record<Finding['level'], readonly [text: string, tone: Tone]>> = {
@@ -177,9 +149,10 @@ const marks: Readonly<Record<Finding['level'], readonly [text: string, tone: Ton
   bad: ['BAD ', 'bad'],
 };
 export const renderFindings = (findings: readonly Finding[], style: Style): string => {
-  const lines = findings.map(({ level, what, next }) => {
+  const lines = findings.map(({ level, what, why, next }) => {
     const [text, tone] = marks[level];
-    return `${style(tone, text)}  ${plainText(what)}\n${next === undefined ? '' : `      ${style('bold', plainText(next))}\n`}`;
+    const reason = why === undefined ? '' : `      ${plainText(why)}\n`;
+    return `${style(tone, text)}  ${plainText(what)}\n${reason}${next === undefined ? '' : `      ${style('bold', plainText(next))}\n`}`;
   });
   const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length;
   const [wrong, doubtful] = [count('bad'), count('warn')];

@@ -14,7 +14,7 @@ const well: Seen = { status, hosts: [shown(readyHost('h1'))], images: [toImageJs
 const troubles = (seen: Seen): readonly string[] =>
   diagnose(seen)
     .filter(({ level }) => level !== 'ok')
-    .map(({ level, what, next }) => `${level}: ${what} -> ${next ?? ''}`);
+    .map(({ level, what, why, next }) => `${level}: ${what}${why === undefined ? '' : ` (${why})`} -> ${next ?? ''}`);
 
 test('where all is well it says so, in the order of a boot', () => {
   assert.deepEqual(troubles(well), []);
@@ -45,14 +45,14 @@ describe('what usually goes wrong, each alone', () => {
     {
       name: 'a port that is taken',
       seen: { ...well, status: { ...status, listeners: [{ name: 'tftp', at: '10.77.0.1:69', bound: false, reason: 'in use' }] } },
-      says: /^bad: tftp is not bound to 10\.77\.0\.1:69: in use -> .*ss -lunpt/,
+      says: /^bad: tftp is not bound to 10\.77\.0\.1:69: in use \(hosts that boot from there get no answer\) -> .*ss -lunpt/,
     },
     { name: 'no listener at all', seen: { ...well, status: { ...status, listeners: [] } }, says: /^bad: the daemon listens on nothing/ },
     { name: 'no network', seen: { ...well, status: { ...status, networks: [] } }, says: /^bad: no network is served/ },
     {
       name: 'an interface without its address',
       seen: { ...well, status: { ...status, networks: [{ ...network, address: null }] } },
-      says: /^bad: eth1 has no address in 10\.77\.0\.0\/24 -> .*ip address add/,
+      says: /^bad: eth1 has no address in 10\.77\.0\.0\/24 \(.*\) -> .*ip address add/,
     },
     {
       name: 'a pool almost full',
@@ -87,12 +87,12 @@ describe('what usually goes wrong, each alone', () => {
           ],
         },
       },
-      says: /^warn: another DHCP server, 10\.77\.0\.9 \(02:00:00:00:00:09\), is heard at eth1: offered to us 1 min ago, boot file pxelinux\.0 -> switch it off.*by its MAC/,
+      says: /^warn: another DHCP server, 10\.77\.0\.9 \(02:00:00:00:00:09\), is heard at eth1: offered to us 1 min ago, boot file pxelinux\.0 \(.*\) -> switch it off.*by its MAC/,
     },
     {
       name: 'a boot file missing',
       seen: { ...well, status: { ...status, files: status.files.map((one) => ({ ...one, present: one.purpose === 'agent' })) } },
-      says: /^bad: \/f\/snponly\.efi is missing -> no server gets past its firmware/,
+      says: /^bad: \/f\/snponly\.efi is missing \(no server gets past its firmware\) -> see/,
     },
     {
       name: 'an empty ramdisk',
@@ -100,14 +100,14 @@ describe('what usually goes wrong, each alone', () => {
         ...well,
         status: { ...status, files: status.files.map((one) => (one.purpose === 'agent' ? { ...one, sizeBytes: 0 } : one)) },
       },
-      says: /^bad: \/a\/vmlinuz is empty -> .*build\.sh ramdisk/,
+      says: /^bad: \/a\/vmlinuz is empty \(.*\) -> .*build\.sh ramdisk/,
     },
     {
       name: 'no agent named',
       seen: { ...well, status: { ...status, files: [file] } },
       says: /^bad: the daemon names no kernel and ramdisk/,
     },
-    { name: 'no image', seen: { ...well, images: [] }, says: /^warn: there is no image yet -> remuda image import/ },
+    { name: 'no image', seen: { ...well, images: [] }, says: /^warn: there is no image yet \(a claim needs one\) -> remuda image import/ },
     {
       name: 'an image that cannot boot',
       seen: { ...well, images: [toImageJson(image('data', { firmware: [] }))] },
@@ -118,12 +118,12 @@ describe('what usually goes wrong, each alone', () => {
     {
       name: 'a failed host',
       seen: { ...well, hosts: [shown(failedHost)] },
-      says: /^bad: host h1 failed at boot 1 min ago: no packet -> .*remuda host retry h1/,
+      says: /^bad: host h1 failed at boot 1 min ago: no packet \(it waits.*\) -> .*remuda host retry h1/,
     },
     {
       name: 'a held host',
       seen: { ...well, hosts: [shown(heldHost)] },
-      says: /^warn: host h1 is held by ann since 1 h: a new fan -> remuda host unhold h1/,
+      says: /^warn: host h1 is held by ann since 1 h: a new fan \(.*\) -> .*remuda host unhold h1/,
     },
     { name: 'a host without BMC', seen: { ...well, hosts: [shown(bareHost('h1'))] }, says: /^warn: host h1 has no BMC/ },
     {
@@ -135,6 +135,42 @@ describe('what usually goes wrong, each alone', () => {
       name: 'a BMC in plain text',
       seen: { ...well, hosts: [shown({ ...readyHost('h1'), bmc: { ...bmc, url: 'http://10.0.0.5' } })] },
       says: /^warn: the password .* plain text/,
+    },
+    {
+      name: 'a MAC that may be its own',
+      seen: {
+        ...well,
+        hosts: [
+          {
+            ...shown(readyHost('h1')),
+            identity: {
+              proposals: [{ mac: '52:54:00:00:00:09', uuid: 'u-1', at: now, asked: 0 }],
+              conflicts: [],
+              refused: [],
+              retired: [],
+            },
+          },
+        ],
+      },
+      says: /^warn: a machine with the UUID of host h1 \(u-1\) boots with another MAC.* -> remuda host mac adopt h1 52:54:00:00:00:09/,
+    },
+    {
+      name: 'two hosts that are said to be one',
+      seen: {
+        ...well,
+        hosts: [
+          {
+            ...shown(readyHost('h1')),
+            identity: {
+              proposals: [],
+              conflicts: [{ what: 'serial', value: 'S1', host: { id: 'h-h2', name: 'h2' } }],
+              refused: [],
+              retired: [],
+            },
+          },
+        ],
+      },
+      says: /^bad: hosts h1 and h2 are said to have the same serial S1/,
     },
     {
       name: 'what else the daemon says',
@@ -160,8 +196,24 @@ test('the command: 0 where nothing is wrong, 1 where something is, 3 without a d
   rack.put({ ...readyHost('h1'), failed: { step: 'boot', code: 'internal', reason: 'no packet', at: now, tries: 3 } });
   const { exit, out } = await run('doctor');
   assert.equal(exit, 1);
-  assert.match(out, /BAD {3}host h1 failed at boot 0 s ago: no packet\n {6}mend the cause.*\n\n1 wrong, 0 warnings\n$/);
+  assert.match(
+    out,
+    /BAD {3}host h1 failed at boot 0 s ago: no packet\n {6}it waits; no step is taken on it\n {6}mend the cause.*\n\n1 wrong, 0 warnings\n$/,
+  );
   const items = ((await run('doctor --json')).json() as { items: { level: string }[] }).items;
   assert.equal(items.filter(({ level }) => level === 'bad').length, 1);
   assert.equal((await run('doctor --socket /none')).exit, 3);
+});
+
+test('whatever is wrong is said with why it matters and what to do', () => {
+  const host: Host = { ...bareHost('h1'), failed: { step: 'boot', code: 'internal', reason: 'no packet', at: now, tries: 3 } };
+  const findings = diagnose({
+    ...well,
+    hosts: [shown(host)],
+    images: [],
+    status: { ...status, listeners: [], networks: [], files: [], freeBytes: 1 },
+  });
+  const troubled = findings.filter(({ level }) => level !== 'ok');
+  assert.ok(troubled.length >= 8, `${troubled.length}`);
+  for (const { what, why, next } of troubled) assert.ok(why !== undefined && next !== undefined, what);
 });
