@@ -43,15 +43,21 @@ export class Connection {
     this.#login = new LoginPause({ url: address.url, username: address.username }, world.clock, limits);
   }
 
-  /** The answer to a command. Throws `bmc-refused` with the completion code in `values.completion`, `bmc-unreachable`. */
+  /**
+   * The answer to a command. Throws `bmc-refused` with the completion code in `values.completion`; `bmc-unreachable`, with `values.broken`
+   * where the answer cannot be read.
+   */
   async ask<Q extends object, A extends object>(of: Command<Q, A>, request: Q, options: AskOptions): Promise<A> {
-    const { code, data } = await this.#answered(of, request, options);
+    const { code, data } = await this.#answered(of, request, options).finally(() => this.#idle());
     if (code !== Completion.ok) throw this.#refusal(of, code);
     try {
       return decodeResponse(of, data);
     } catch (cause) {
       if (!(cause instanceof DecodeError)) throw cause;
-      throw new RemudaError('bmc-unreachable', `${this.#address.url}: a broken answer to ${of.name}: ${cause.message}`, { cause });
+      throw new RemudaError('bmc-unreachable', `${this.#address.url}: a broken answer to ${of.name}: ${cause.message}`, {
+        cause,
+        values: { url: this.#address.url, broken: true },
+      });
     }
   }
 
@@ -121,7 +127,6 @@ export class Connection {
         `${this.#address.url}: no answer to ${name} within ${this.#limits.bmcTimeoutMs} ms${once === true ? '; it was sent once, and may have been carried out: look at the host before asking again' : ''}`,
         { values: { url: this.#address.url } },
       );
-    this.#idle();
     return reply;
   }
 
@@ -146,8 +151,9 @@ export class Connection {
     return entered;
   }
 
-  /** Some time after the last answer the session is ended: a BMC has four. */
+  /** Some time after the last command, whatever came of it, session and socket are ended: a BMC has four sessions. */
   #idle(): void {
+    this.#stopIdling();
     this.#stopIdling = this.#world.clock.after(this.#limits.ipmiIdleMs, () => void this.close());
   }
 }

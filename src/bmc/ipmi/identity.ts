@@ -26,13 +26,14 @@ const makers: Readonly<Record<number, string>> = {
 };
 export const supermicro = 10_876;
 
-/** Answers of BMCs that do not know the command, or have nothing to tell, are no failure of the whole. */
+/** Of BMCs that do not know the command, have nothing to tell, or tell it brokenly: no failure of the whole. */
 const optional = async <T>(read: () => Promise<T>): Promise<T | undefined> => {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof RemudaError && error.code === 'bmc-refused' && error.values['completion'] !== undefined) return undefined;
-    if (error instanceof DecodeError) return undefined;
+    const isRefusal = error instanceof RemudaError && error.code === 'bmc-refused' && error.values['completion'] !== undefined;
+    const isBroken = error instanceof DecodeError || (error instanceof RemudaError && error.values['broken'] === true);
+    if (isRefusal || isBroken) return undefined;
     throw error;
   }
 };
@@ -63,8 +64,8 @@ export const systemUuid = (guid: Uint8Array): Uuid | undefined => {
   return others.length === 0 ? only : undefined;
 };
 
-/** Small pieces: boards refuse, or answer wrongly, what is longer than their narrowest bus. */
-const pieceBytes = 32;
+/** Small pieces, and smaller ones where those are refused: boards serve no more than their narrowest bus carries. */
+const pieces = [32, 8] as const;
 /** The inventory of the host itself. */
 const mainFru = 0;
 
@@ -73,11 +74,14 @@ const readLabel = async (connection: Connection, sizeBytesMax: number, signal: S
   const unit = access.inWords ? 2 : 1;
   const bytes: number[] = [];
   const end = Math.min(sizeBytes, sizeBytesMax);
+  let pieceAt = 0;
   while (bytes.length < end) {
+    const pieceBytes: number | undefined = pieces[pieceAt];
+    if (pieceBytes === undefined) break;
     const request = { fru: mainFru, offset: bytes.length / unit, count: Math.ceil(Math.min(pieceBytes, end - bytes.length) / unit) };
     const piece = await optional(() => connection.ask(readFru, request, { signal }));
-    if (piece === undefined || piece.data.length === 0 || (piece.data.length % unit !== 0 && bytes.length + piece.data.length < end)) break;
-    bytes.push(...piece.data);
+    if (piece === undefined || piece.data.length === 0 || piece.data.length % unit !== 0) pieceAt += 1;
+    else bytes.push(...piece.data);
   }
   return decodeFru(Uint8Array.from(bytes));
 };

@@ -213,6 +213,12 @@ describe('commands', () => {
     await bench.driver.close();
     assert.equal(bench.network.open, 1);
   });
+  test('after a BMC that does not answer no socket stays open', async () => {
+    const bench = await ipmiBench({ silent: true });
+    await fails(bench.driver.readPower(), 'bmc-unreachable');
+    await bench.clock.sleep(limits.ipmiIdleMs + 1);
+    assert.equal(bench.network.open, 1);
+  });
   test('datagrams of others, and of earlier sessions, are not answers', async () => {
     const bench = await ipmiBench();
     await bench.driver.readPower();
