@@ -44,7 +44,7 @@ export const renderImage = (image: ImageDetailJson, { style, now }: Look): strin
   )}`;
 
 export const renderCollected = ({ dryRun, images, files, bytes }: CollectJson): string =>
-  `${images.map(({ digest, sizeBytes }) => `${dryRun ? 'would remove' : 'removed'} image ${digest}, ${sizeText(sizeBytes)}\n`).join('')}` +
+  images.map(({ digest, sizeBytes }) => `${dryRun ? 'would remove' : 'removed'} image ${digest}, ${sizeText(sizeBytes)}\n`).join('') +
   `${plural(images.length, 'image')} and ${plural(files, 'file')}, ${sizeText(bytes)}, ${dryRun ? 'would go' : 'are gone'}\n`;
 
 export const renderVerify = (report: VerifyJson, { style }: Look): string => {

@@ -7,6 +7,7 @@ import { accessCommands } from './access-commands.ts';
 import { claimCommands } from './claim-commands.ts';
 import { renderLeases } from './claim-view.ts';
 import { whereText } from './client.ts';
+import { defaultSocket } from './connection.ts';
 import { completionScript, shells } from './completion.ts';
 import type { Shell } from './completion.ts';
 import { diagnose, renderFindings } from './doctor.ts';
@@ -90,6 +91,22 @@ export const buildProgram = (session: Session): Command => {
     .description('Servers are changed, not patched: claim a host, name an image, and it runs it.')
     .exitOverride()
     .enablePositionalOptions()
+    .addHelpText(
+      'after',
+      `
+Exit codes:
+  0  done
+  1  refused, or failed; the error says why, and what to do next
+  2  the command was written wrong
+  3  no daemon answers
+  4  not let in: no token, not this role, or a certificate that is not trusted
+  5  --timeout passed before it was done; the work goes on
+  130  ended by Ctrl-C
+
+Which daemon: --socket, --url or --context, else REMUDA_SOCKET, REMUDA_URL or REMUDA_CONTEXT, else the context in use, else
+${defaultSocket}. Tokens: --token-file, REMUDA_TOKEN, REMUDA_TOKEN_FILE, or the context (remuda login URL).
+`,
+    )
     .showHelpAfterError('(add --help for what can be said)')
     .configureOutput({
       writeOut: (text) => terminal.write(text),

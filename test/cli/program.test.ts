@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { dryRunJson, hostJson, imageJson, itemsOf } from '../../src/api/types.ts';
 import { bareHost, claimOn, digest, minute, now, readyHost } from '../api/admin-rack.ts';
+import { exits } from '../../src/cli/failure.ts';
 import { bench } from './bench.ts';
 
 describe('what each command asks of the rack', () => {
@@ -384,6 +385,11 @@ describe('failures', () => {
     const { exit, out } = await run('claim create --help');
     assert.equal(exit, 0);
     assert.match(out, /--dry-run\s+show every disk/);
+  });
+  test('the exit codes stand in the help', async () => {
+    const { run } = await bench();
+    const { out } = await run('--help');
+    for (const code of Object.values(exits)) assert.match(out, new RegExp(`^ +${code} {2}\\S`, 'm'));
   });
   test('release of a host that nobody claimed', async () => {
     const { run } = await bench();

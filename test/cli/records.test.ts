@@ -1,11 +1,13 @@
 /** What is said of hosts: a rack as a file, labels, profiles, MACs, BMCs; and what a claim asks of its host. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseCsv } from '../../src/cli/csv.ts';
 import { readCsvRack, readYamlRack } from '../../src/cli/enrol-file.ts';
 import { CommandFailure } from '../../src/cli/failure.ts';
 import { labelsText, parseLabelEdits, parseSelectors, passesAll } from '../../src/cli/labels.ts';
+import { enrolSchema } from '../../src/control/rack.ts';
 import { claimOn, readyHost } from '../api/admin-rack.ts';
 import { bench } from './bench.ts';
 
@@ -255,5 +257,21 @@ describe('what is asked of the rack', () => {
     assert.equal((await run('host list -q --pool default')).out, 'h1\n');
     assert.equal((await run('host list -q --rack r1')).out, 'h2\n');
     assert.match((await run('host show h2')).out, /rack +r1, unit 7\n[^]*labels +tier=web/);
+  });
+});
+
+describe('the examples', () => {
+  test('every row is a host as the daemon takes it, but for the password', () => {
+    const read = (path: string) => readFileSync(`deploy/examples/${path}`, 'utf8');
+    for (const { rows, faults } of [readCsvRack(read('rack.csv')), readYamlRack(read('rack.yaml'))]) {
+      assert.deepEqual(faults, []);
+      assert.ok(rows.length >= 2);
+      for (const { host } of rows) {
+        const bmc = host['bmc'] as { url: string };
+        const protocol = bmc.url.startsWith('ipmi:') ? 'ipmi' : 'redfish';
+        const parsed = enrolSchema.safeParse({ ...host, bmc: { ...bmc, protocol, password: 'x' } });
+        assert.deepEqual(parsed.error?.issues ?? [], []);
+      }
+    }
   });
 });
