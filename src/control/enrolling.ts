@@ -2,15 +2,15 @@
 import { RemudaError } from '../errors.ts';
 import { newHost } from '../host/host.ts';
 import type { Host, HostBmc } from '../host/host.ts';
-import { changesBetween, neighbourAt, profileOf } from '../host/profile.ts';
-import { tellingMac } from '../host/identity.ts';
-import type { TakenMark } from '../host/events.ts';
+import { changesBetween, profileOf } from '../host/profile.ts';
 import { parseMac, parseUuid } from '../wire/address.ts';
-import type { Mac, Uuid } from '../wire/address.ts';
+import type { Uuid } from '../wire/address.ts';
 import type { RackParts } from './claiming.ts';
-import { absorb, takenBy } from './identifying.ts';
+import { absorb } from './identifying.ts';
 import type { Asker, Describe, Enrol, EnrolmentReport, EnrolmentRow, Enrolments } from './rack.ts';
 import { enrolSchema } from './rack.ts';
+import { addTo, clashes, faults, placeClash, rosterOf } from './roster.ts';
+import type { Roster } from './roster.ts';
 
 /** Without the keys that are absent: optional fields are absent or there, never undefined. */
 export const bmcOf = (bmc: { readonly [K in keyof HostBmc]: HostBmc[K] | undefined }): HostBmc => {
@@ -26,11 +26,6 @@ export const bmcOf = (bmc: { readonly [K in keyof HostBmc]: HostBmc[K] | undefin
     ...(system === undefined ? {} : { system }),
     ...(suites === undefined ? {} : { suites }),
   };
-};
-/** Two hosts with one of these are one machine: both would switch it. */
-export const bmcKey = ({ protocol, url, system }: Pick<HostBmc, 'protocol' | 'url' | 'system'>): string => {
-  const { hostname, port } = new URL(url);
-  return `${protocol} ${hostname.toLowerCase()}:${port} ${system ?? ''}`;
 };
 export const uuidOf = (text: string | undefined): Uuid | undefined => (text === undefined ? undefined : parseUuid(text));
 
@@ -49,34 +44,6 @@ const candidate = (spec: Enrol, id: string, now: number): Host => {
   };
   return newHost(fresh, now);
 };
-const inWords = ({ what, value, host }: TakenMark): string =>
-  `${what === 'mac' ? 'MAC' : what === 'uuid' ? 'UUID' : 'serial number'} ${value} is that of host ${host}`;
-
-/** Who of `others` stands where this BMC is, or in this place of the rack. */
-export const clashes = (host: Pick<Host, 'bmc' | 'profile'>, others: readonly Host[]): readonly string[] => {
-  const key = host.bmc === null ? undefined : bmcKey(host.bmc);
-  const twin = key === undefined ? undefined : others.find((other) => other.bmc !== null && bmcKey(other.bmc) === key);
-  const neighbour = neighbourAt(host.profile, others);
-  return [
-    ...(twin === undefined ? [] : [`its BMC ${host.bmc?.url ?? ''} is that of host ${twin.name}`]),
-    ...(neighbour === undefined ? [] : [`unit ${host.profile.unit} of rack ${host.profile.rack} is that of host ${neighbour.name}`]),
-  ];
-};
-/** Everything that stands against the new host, one sentence each. */
-const objections = ({ keeper }: RackParts, host: Host, others: readonly Host[]): readonly string[] => {
-  const nobody = host.macs.length === 0 && host.bmc === null;
-  const strange = host.macs.filter((mac) => tellingMac(mac) === undefined);
-  const namesake = others.some((other) => other.name === host.name);
-  const marks = takenBy(keeper, undefined, { uuid: host.uuid ?? undefined, serial: host.serial ?? undefined, macs: host.macs });
-  return [
-    ...(nobody ? ['name a MAC address or a BMC; without either nobody can recognise the server'] : []),
-    ...strange.map((mac) => `${mac} is no address that one machine can have`),
-    ...(namesake ? [`there is a host ${host.name} already`] : []),
-    ...marks.map(inWords),
-    ...clashes(host, others),
-  ];
-};
-
 const create = async (parts: RackParts, host: Host, by: string): Promise<Host> => {
   await absorb(parts.keeper, undefined, host.macs);
   return parts.keeper.create(host, `enrolled by ${by}`);
@@ -84,7 +51,7 @@ const create = async (parts: RackParts, host: Host, by: string): Promise<Host> =
 /** See Rack.enrol. `host-exists` with everything that is another host's already. */
 export const enrol = async (parts: RackParts, spec: Enrol, { by }: Asker): Promise<Host> => {
   const host = candidate(spec, parts.newId('h'), parts.world.clock.now());
-  const against = objections(parts, host, parts.keeper.all());
+  const against = [...faults(host), ...clashes(host, rosterOf(parts.keeper.all()))];
   if (against.length > 0) {
     const isBad = host.macs.length === 0 && host.bmc === null;
     throw new RemudaError(isBad ? 'bad-request' : 'host-exists', `${spec.name} cannot be enrolled: ${against.join('; ')}`, {
@@ -129,28 +96,11 @@ const patchTo = (before: Host, wanted: Host): Describe => {
   } as Describe;
 };
 
-/** Rows of one request that stand in each other's way. */
+/** What the rows are held against: the rack, and the rows before. */
 interface Batch {
-  readonly earlier: Host[];
+  readonly rack: Roster;
+  readonly rows: Roster;
 }
-const marksIn = (one: Host): readonly string[] => [
-  `name ${one.name}`,
-  ...one.macs.map((mac: Mac) => `MAC ${mac}`),
-  ...(one.uuid === null ? [] : [`UUID ${one.uuid}`]),
-  ...(one.serial === null ? [] : [`serial number ${one.serial}`]),
-];
-const duplicates = (host: Host, { earlier }: Batch): readonly string[] => {
-  const own = new Set(marksIn(host));
-  return [
-    ...earlier.flatMap((other) =>
-      marksIn(other)
-        .filter((mark) => own.has(mark))
-        .map((mark) => `${mark} stands in the row of ${other.name} too`),
-    ),
-    ...clashes(host, earlier).map((said) => `${said}, in an earlier row`),
-  ];
-};
-
 const checkRow = (parts: RackParts, batch: Batch, row: number, said: unknown): Checked => {
   const parsed = enrolSchema.safeParse(said);
   const name = saidName(said);
@@ -163,20 +113,16 @@ const checkRow = (parts: RackParts, batch: Batch, row: number, said: unknown): C
       reasons: parsed.error.issues.slice(0, 8).map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`)),
     };
   const host = candidate(parsed.data, parts.newId('h'), parts.world.clock.now());
-  const twice = duplicates(host, batch);
-  batch.earlier.push(host);
-  if (twice.length > 0) return { row, name, outcome: 'error', reasons: twice };
-  const hosts = parts.keeper.all();
-  const known = hosts.find((one) => one.name === host.name && one.state !== 'discovered');
-  if (known === undefined) {
-    const reasons = objections(parts, host, hosts);
+  const wrong = [...faults(host), ...clashes(host, batch.rows).map((clash) => `${clash}, in an earlier row`)];
+  addTo(batch.rows, host);
+  if (wrong.length > 0) return { row, name, outcome: 'error', reasons: wrong };
+  const known = batch.rack.names.get(host.name);
+  if (known === undefined || known.state === 'discovered') {
+    const reasons = clashes(host, batch.rack);
     return reasons.length > 0 ? { row, name, outcome: 'error', reasons } : { row, name, outcome: 'new', reasons: [], host };
   }
   const { fixed, described } = against(known, host);
-  const neighbours = clashes(
-    { bmc: null, profile: host.profile },
-    hosts.filter(({ id }) => id !== known.id),
-  );
+  const neighbours = placeClash(host.profile, batch.rack, known);
   if (fixed.length + neighbours.length > 0) return { row, name, outcome: 'error', reasons: [...fixed, ...neighbours] };
   if (described.length === 0) return { row, name, outcome: 'same', reasons: [] };
   return { row, name, outcome: 'changed', reasons: described, change: { id: known.id, patch: patchTo(known, host) } };
@@ -203,7 +149,7 @@ const writeRow = async (parts: RackParts, { host, change, ...row }: Checked, by:
 };
 /** See Rack.enrolMany. A row that fails while it is written (somebody was quicker) is told; the same request again does the rest. */
 export const enrolMany = async (parts: RackParts, { hosts, dryRun, partial }: Enrolments, { by }: Asker): Promise<EnrolmentReport> => {
-  const batch: Batch = { earlier: [] };
+  const batch: Batch = { rack: rosterOf(parts.keeper.all()), rows: rosterOf([]) };
   const checked = hosts.map((said, row) => checkRow(parts, batch, row, said));
   const isGood = partial || checked.every(({ outcome }) => outcome !== 'error');
   const rows: EnrolmentRow[] = [];

@@ -7,13 +7,13 @@ import { parseUuid } from '../wire/address.ts';
 import { placeClaim } from './claiming.ts';
 import type { RackParts } from './claiming.ts';
 import { dryClaim, dryGeneration, dryRelease } from './dry-run.ts';
-import { bmcOf, clashes, enrol, enrolMany } from './enrolling.ts';
-import { takenBy } from './identifying.ts';
+import { bmcOf, enrol, enrolMany } from './enrolling.ts';
 import { intentOf, networkOn } from './intent.ts';
 import type { Wanted } from './intent.ts';
 import type { Keeper } from './keeper.ts';
 import { changeMacs, locate, power, setBmc } from './person.ts';
 import type { Asker, Describe, DryRun, HostView, Rack, Reprovision } from './rack.ts';
+import { identityClash, placeClash, rosterOf } from './roster.ts';
 
 const viewOf = ({ presence }: RackParts, host: Host, index: IdentityIndex): HostView => {
   const { doing, progress } = presence.of(host.id);
@@ -77,13 +77,12 @@ const describe = async ({ keeper }: RackParts, idOrName: string, said: Describe,
   const { serial, uuid: text, ...patch } = said;
   const host = await keeper.look(idOrName, ifVersion);
   const uuid = text === undefined || text === null ? text : parseUuid(text);
-  const others = keeper.all().filter(({ id }) => id !== host.id);
+  const roster = rosterOf(keeper.all().filter(({ id }) => id !== host.id));
   const { rack = host.profile.rack, unit = host.profile.unit } = patch;
   const moves = patch.rack !== undefined || patch.unit !== undefined;
-  const taken = takenBy(keeper, host.id, { uuid: uuid ?? undefined, serial: serial ?? undefined, macs: [] });
   const against = [
-    ...(moves ? clashes({ bmc: null, profile: { ...host.profile, rack, unit } }, others) : []),
-    ...taken.map(({ what, value, host: other }) => `${what} ${value} is that of host ${other}`),
+    ...(moves ? placeClash({ rack, unit }, roster) : []),
+    ...identityClash({ uuid: uuid ?? null, serial: serial ?? null, macs: [] }, roster),
   ];
   if (against.length > 0)
     throw new RemudaError('host-exists', `host ${host.name} cannot be described so: ${against.join('; ')}`, {

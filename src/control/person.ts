@@ -3,9 +3,10 @@ import { RemudaError } from '../errors.ts';
 import type { Host, HostBmc } from '../host/host.ts';
 import { parseMac } from '../wire/address.ts';
 import type { RackParts } from './claiming.ts';
-import { bmcOf, clashes } from './enrolling.ts';
+import { bmcOf } from './enrolling.ts';
 import { absorb, recordEvidence } from './identifying.ts';
 import type { Asker, BmcPut, Locate, MacChange, PowerVerb, Rack } from './rack.ts';
+import { bmcClash, rosterOf } from './roster.ts';
 
 type Told = Awaited<ReturnType<Rack['power']>>;
 const noted = ({ note, ...told }: Omit<Told, 'note'> & { readonly note?: string | undefined }): Told => ({
@@ -70,7 +71,7 @@ export const setBmc = async (parts: RackParts, idOrName: string, put: BmcPut | n
   const { check, ...said } = put;
   const bmc: HostBmc = bmcOf({ ...said, password: passwordFor(host, put) });
   const others = keeper.all().filter(({ id }) => id !== host.id);
-  const [twin] = clashes({ bmc, profile: { ...host.profile, rack: null } }, others);
+  const [twin] = bmcClash(bmc, rosterOf(others));
   if (twin !== undefined) throw new RemudaError('host-exists', `the BMC of ${host.name} cannot be set: ${twin}`);
   if (!check) return keeper.apply(host.id, { type: 'bmc-set', by, bmc }, ifVersion);
   const driver = driverFor(bmc);

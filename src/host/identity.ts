@@ -67,14 +67,14 @@ export type Found =
   | 'unknown';
 
 /** By which a host can be known, lower case, UUIDs in one of their two orders: `uuid 4c4c…`, `mac 52:54:…`. */
-type Mark = `${Means} ${string}`;
-const uuidMark = (uuid: Uuid): Mark => `uuid ${uuid < turned(uuid) ? uuid : turned(uuid)}`;
+export type IdentityMark = `${Means} ${string}`;
+const uuidMark = (uuid: Uuid): IdentityMark => `uuid ${uuid < turned(uuid) ? uuid : turned(uuid)}`;
 const marks = (
   uuids: readonly (string | null | undefined)[],
   serials: readonly (string | null | undefined)[],
   macs: readonly Mac[],
-): ReadonlySet<Mark> =>
-  new Set<Mark>([
+): ReadonlySet<IdentityMark> =>
+  new Set<IdentityMark>([
     ...uuids
       .map(tellingUuid)
       .filter((uuid) => uuid !== undefined)
@@ -82,27 +82,28 @@ const marks = (
     ...serials
       .map(tellingSerial)
       .filter((serial) => serial !== undefined)
-      .map((serial): Mark => `serial ${serial.toLowerCase()}`),
-    ...macs.map((mac): Mark => `mac ${mac}`),
+      .map((serial): IdentityMark => `serial ${serial.toLowerCase()}`),
+    ...macs.map((mac): IdentityMark => `mac ${mac}`),
   ]);
 /** Everything that anybody says this host has: people, its BMC, its agent. */
-const marksOf = ({ uuid, serial, macs, identified, inventory, identity }: Host): ReadonlySet<Mark> => {
+const marksOf = ({ uuid, serial, macs, identified, inventory, identity }: Host): ReadonlySet<IdentityMark> => {
   const gone = new Set([...(identity?.retired ?? []).map((one) => one.mac), ...(identity?.refused ?? [])]);
   const seen = [...(identified?.macs ?? []), ...macsOf(inventory)].filter((mac) => !gone.has(mac));
   return marks([uuid, identified?.uuid, inventory?.uuid], [serial, identified?.serial, inventory?.serial], [...macs, ...seen]);
 };
 
 /** Who has which mark. Made once for a look at many hosts. */
-export type IdentityIndex = ReadonlyMap<Mark, readonly Host[]>;
-export const identityIndex = (hosts: readonly Host[]): IdentityIndex => {
-  const index = new Map<Mark, Host[]>();
-  for (const host of hosts) {
-    for (const mark of marksOf(host)) {
-      const others = index.get(mark);
-      if (others === undefined) index.set(mark, [host]);
-      else others.push(host);
-    }
+export type IdentityIndex = ReadonlyMap<IdentityMark, readonly Host[]>;
+export const addToIndex = (index: Map<IdentityMark, Host[]>, host: Host): void => {
+  for (const mark of marksOf(host)) {
+    const others = index.get(mark);
+    if (others === undefined) index.set(mark, [host]);
+    else others.push(host);
   }
+};
+export const identityIndex = (hosts: readonly Host[]): IdentityIndex => {
+  const index = new Map<IdentityMark, Host[]>();
+  for (const host of hosts) addToIndex(index, host);
   return index;
 };
 
@@ -112,7 +113,7 @@ export interface IdentityConflict {
   readonly value: string;
   readonly host: Host;
 }
-const conflictsAmong = (own: ReadonlySet<Mark>, self: string | undefined, index: IdentityIndex): readonly IdentityConflict[] =>
+const conflictsAmong = (own: ReadonlySet<IdentityMark>, self: string | undefined, index: IdentityIndex): readonly IdentityConflict[] =>
   [...own].flatMap((mark) => {
     const space = mark.indexOf(' ');
     const [what, value] = [mark.slice(0, space) as Means, mark.slice(space + 1)];
@@ -120,9 +121,11 @@ const conflictsAmong = (own: ReadonlySet<Mark>, self: string | undefined, index:
   });
 /** Other hosts that are said to have this host's UUID, serial number or one of its MACs. */
 export const conflictsOf = (host: Host, index: IdentityIndex): readonly IdentityConflict[] => conflictsAmong(marksOf(host), host.id, index);
-/** The same for what was just heard of a host and is not recorded yet. */
+/** The same for what was just heard of a host (`self`) and is not recorded yet. */
+export const conflictsIn = (evidence: Evidence, self: string | undefined, index: IdentityIndex): readonly IdentityConflict[] =>
+  conflictsAmong(marks([evidence.uuid], [evidence.serial], evidence.macs), self, index);
 export const conflictsWith = (evidence: Evidence, self: string | undefined, hosts: readonly Host[]): readonly IdentityConflict[] =>
-  conflictsAmong(marks([evidence.uuid], [evidence.serial], evidence.macs), self, identityIndex(hosts));
+  conflictsIn(evidence, self, identityIndex(hosts));
 
 /**
  * The host that has this evidence. Where UUID, serial and MACs each leave some hosts, the one that all of them leave; none or several is a conflict.

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { dhcpExtrasSchema } from '../wire/dhcp-extras.ts';
 import { plainProfile } from './host.ts';
-import type { Host, Profile } from './host.ts';
+import type { Profile } from './host.ts';
 import { hostNetworkSchema } from './network.ts';
 
 export const labelsMax = 64;
@@ -91,9 +91,3 @@ export const changesBetween = (before: Profile, after: Profile): readonly string
   const { labels: newLabels, ...now } = after;
   return [...differences(old, now), ...differences(oldLabels, newLabels).map((said) => `label ${said}`)];
 };
-
-/** Another host that is said to stand where this one stands; undefined where the place is free or not said. */
-export const neighbourAt = (profile: Pick<Profile, 'rack' | 'unit'>, others: readonly Host[]): Host | undefined =>
-  profile.rack === null || profile.unit === null
-    ? undefined
-    : others.find((other) => other.profile.rack === profile.rack && other.profile.unit === profile.unit);

@@ -56,7 +56,8 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
           { text: `retry asked by ${event.by}` },
         ),
   claim: (host, event, now) => {
-    if (host.claim?.id === event.id) return same(host);
+    // Whoever asks compares the two requests; from here nobody could tell which of them made the claim.
+    if (host.claim?.id === event.id) return refuse('claim-exists', `claim ${event.id} holds host ${host.name} already`);
     if (host.claim !== null) return refuse('host-claimed', `host ${host.name} is claimed by ${host.claim.owner} (${host.claim.id})`);
     if (host.held !== null) return refuse('state-conflict', `host ${host.name} is held by ${host.held.by}: ${host.held.why}`);
     if (host.state !== 'available' || host.failed !== null) return inState(host, 'an available host that has not failed');

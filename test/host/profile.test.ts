@@ -2,15 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { plainProfile } from '../../src/host/host.ts';
-import {
-  changesBetween,
-  labelKeySchema,
-  labelValueSchema,
-  neighbourAt,
-  patched,
-  profileOf,
-  profilePatchSchema,
-} from '../../src/host/profile.ts';
+import { changesBetween, labelKeySchema, labelValueSchema, patched, profileOf, profilePatchSchema } from '../../src/host/profile.ts';
 import { after, enrolled, refusal } from './make.ts';
 
 const keys: readonly { readonly key: string; readonly good: boolean }[] = [
@@ -72,10 +64,4 @@ test('described: one event with what changed; the same again is no change', () =
   assert.deepEqual([host.profile.pool, host.serial, host.state], ['gpu', 'S1', enrolled.state]);
   assert.equal(after(host, event), host);
   assert.equal(refusal(host, event), undefined);
-});
-test('one place of the rack has one host', () => {
-  const host = { ...enrolled, profile: profileOf({ rack: 'r1', unit: 3 }) };
-  assert.equal(neighbourAt(profileOf({ rack: 'r1', unit: 3 }), [host]), host);
-  for (const elsewhere of [{ rack: 'r2', unit: 3 }, { rack: 'r1', unit: 4 }, { rack: 'r1' }, { unit: 3 }])
-    assert.equal(neighbourAt(profileOf(elsewhere), [host]), undefined);
 });

@@ -108,13 +108,18 @@ const refusals: readonly (readonly [name: string, host: Host, event: HostEvent, 
   ],
   ['a phone-home after the release', released, { type: 'phoned-home', claimId: 'c1', generation: 1, hostName: 'one' }, 'generation-stale'],
   ['redeeming a closed boot', provisioned, { type: 'redeemed', boot: 1, publicKey: 'key' }, 'ticket-stale'],
+  [
+    'a claim by its own ID, which the caller compares',
+    claimed,
+    { type: 'claim', id: 'c1', owner: 'me', intent, rule: { serial: 'd0' }, disk },
+    'claim-exists',
+  ],
   ['cleaning without a release', provisioned, { type: 'cleaned', jobId: '1.1.clean' }, 'job-stale'],
 ];
 for (const [name, host, event, code] of refusals) test(`${name} is refused: ${code}`, () => assert.equal(refusal(host, event), code));
 
 test('what is told twice changes nothing', () => {
   const twice: readonly (readonly [Host, HostEvent])[] = [
-    [claimed, { type: 'claim', id: 'c1', owner: 'me', intent, rule: { serial: 'd0' }, disk }],
     [writing, { type: 'job-started', jobId: '1.1.install' }],
     [installed, { type: 'installed', jobId: '1.1.install', digest: intent.image }],
     [provisioned, { type: 'phoned-home', claimId: 'c1', generation: 1, hostName: 'one' }],
