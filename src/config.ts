@@ -24,9 +24,30 @@ const macPattern = z.string().regex(/^([0-9a-fA-F]{2}:){0,5}([0-9a-fA-F]{2}|\*)$
 
 /** Limits may be set in the file, under the names of limits.ts. */
 const limitNames = Object.keys(limits);
+/** Part of a schema or of the HTTP server itself: a value in the file would change nothing, and who writes one should know. */
+const fixedLimits: readonly string[] = [
+  'dhcpLeaseSeconds',
+  'httpBodyBytes',
+  'httpHeaderTimeoutMs',
+  'httpRequestTimeoutMs',
+  'httpConnectionsMax',
+  'timelineAnswerMax',
+  'timelineWaitMs',
+  'apiPageMax',
+  'enrolmentBytes',
+  'enrolmentHostsMax',
+  'claimWaitSecondsMax',
+  'provisionTimeoutSecondsMax',
+] satisfies readonly (keyof Limits)[];
 const overrides = z.record(z.string(), z.number().int().nonnegative()).superRefine((given, context) => {
   for (const name of Object.keys(given))
     if (!limitNames.includes(name)) context.addIssue({ code: 'custom', path: [name], message: `there is no limit ${name}` });
+    else if (fixedLimits.includes(name))
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: name === 'dhcpLeaseSeconds' ? 'say it for each subnet: subnets[].leaseSeconds' : 'this limit is fixed',
+      });
 });
 
 export const configSchema = z.strictObject({

@@ -13,18 +13,20 @@ export interface ReloadPlan {
   readonly restart: readonly string[];
 }
 
-/** Read once, when a listener, the store or a schema is made; all others are read where they are used. */
+/** Read once, when a socket, the store or the door of the API is made; all others are read where they are used. */
 export const limitsAtStart: readonly (keyof Limits)[] = [
-  'dhcpLeaseSeconds',
   'dhcpReceiveBytes',
-  'httpBodyBytes',
-  'httpHeaderTimeoutMs',
-  'httpRequestTimeoutMs',
-  'httpConnectionsMax',
-  'timelineAnswerMax',
-  'timelineWaitMs',
   'storeBusyMs',
   'storeBytesMax',
+  'apiRequestsPerSecond',
+  'apiRequestsBurst',
+  'apiRefusalsPerMinute',
+  'apiRefusalsBurst',
+  'apiPeersMax',
+  'apiHeldMax',
+  'apiHeldPerCallerMax',
+  'auditRefusalsPerMinute',
+  'auditRefusalsBurst',
 ];
 
 /** Sockets and boot listeners stand on these; other subnets may come and go behind them. */

@@ -57,6 +57,14 @@ describe('faults', () => {
     },
     { name: 'an empty file', text: '', says: ['r.yaml:1: boot: is missing', 'r.yaml:1: subnets: is missing'] },
     {
+      name: 'limits that a file cannot change',
+      text: `${boot}${subnet}limits:\n  dhcpLeaseSeconds: 60\n  httpBodyBytes: 7\n`,
+      says: [
+        'r.yaml:4: limits.dhcpLeaseSeconds: say it for each subnet: subnets[].leaseSeconds',
+        'r.yaml:5: limits.httpBodyBytes: this limit is fixed',
+      ],
+    },
+    {
       name: 'a limit that is none',
       text: `${boot}${subnet}limits:\n  speed: 3\n`,
       says: ['r.yaml:4: limits.speed: there is no limit speed'],
