@@ -142,7 +142,8 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
         const host = keeper.byMac(mac);
         if (host === undefined || host.state === 'discovered') return undefined;
         const { dhcp: extras } = host.profile;
-        return { hostName: host.claim?.intent.hostName ?? host.name, ...(extras === null ? {} : { dhcp: extras }) };
+        const formerMacs = (host.identity?.retired ?? []).map((gone) => gone.mac).filter((gone) => keeper.byMac(gone) === undefined);
+        return { hostName: host.claim?.intent.hostName ?? host.name, ...(extras === null ? {} : { dhcp: extras }), formerMacs };
       },
       bootFor: (client, { address, serverAddress }) => decide(client, address, serverAddress),
       observe: (observation) => observer.observe(observation),

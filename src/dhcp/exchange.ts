@@ -12,6 +12,8 @@ import type { LeaseTable } from './table.ts';
 export interface Known {
   readonly hostName?: string;
   readonly dhcp?: DhcpExtras;
+  /** MACs that it had before, and that nobody has now: what is reserved for one of them is its own. */
+  readonly formerMacs?: readonly Mac[];
 }
 export const kinds: ReadonlyMap<number | undefined, LeaseRequest['kind']> = new Map([
   [MessageType.discover, 'discover'],
@@ -53,7 +55,7 @@ export const requestOf = (
 });
 
 export const reservationIn = (tables: readonly LeaseTable[], mac: Mac): Reservation | undefined =>
-  tables.flatMap(({ subnet }) => subnet.reservations).find((reservation) => reservation.mac === mac);
+  tables.map(({ assignable }) => assignable.reservationOf(mac)).find((reservation) => reservation !== undefined);
 
 /** What the client calls itself, where that is a host name (RFC 1123 §2.1); some end it with a NUL. */
 export const hostNameOf = ({ options }: Dhcp4): string | undefined => {

@@ -105,7 +105,7 @@ class Server implements DhcpServer {
     this.#world = world;
     this.#ports = ports;
     this.#limits = limits;
-    this.#tables = subnets.map((subnet) => new LeaseTable(subnet, limits));
+    this.#tables = subnets.map((subnet) => new LeaseTable(subnet, limits, (mac) => ports.known(mac)?.formerMacs ?? []));
     this.#ours = new Set(oursOf(subnets));
     this.#commit = new GroupCommit(world, (leases, freed) => ports.saveLeases(leases, freed));
     this.#others = new OtherServers({
@@ -155,7 +155,7 @@ class Server implements DhcpServer {
 
   reconfigure(subnets: readonly SubnetConfig[]): void {
     const leases = this.leases();
-    this.#tables = subnets.map((subnet) => new LeaseTable(subnet, this.#limits));
+    this.#tables = subnets.map((subnet) => new LeaseTable(subnet, this.#limits, (mac) => this.#ports.known(mac)?.formerMacs ?? []));
     for (const address of oursOf(subnets)) this.#ours.add(address);
     for (const lease of leases) this.#load(lease);
   }

@@ -26,7 +26,9 @@ export interface SubnetConfig extends DhcpExtras {
 export interface Assignable {
   readonly firstNumber: number;
   readonly lastNumber: number;
-  /** The address reserved for this MAC. */
+  /** What is reserved for this MAC, or for one that its host had before: a host keeps its address when its NIC is replaced. */
+  reservationOf(mac: Mac): Reservation | undefined;
+  /** Its address. */
   reservedFor(mac: Mac): Ipv4 | undefined;
   /** In the pool and nobody's reservation, or reserved for this MAC. */
   may(mac: Mac, address: Ipv4): boolean;
@@ -36,10 +38,13 @@ export interface Assignable {
   isOpen(address: Ipv4): boolean;
 }
 
-export const assignableOf = (subnet: SubnetConfig): Assignable => {
+/** `formerly`: MACs that the host of a MAC had before, and that nobody has now. */
+export const assignableOf = (subnet: SubnetConfig, formerly: (mac: Mac) => readonly Mac[] = () => []): Assignable => {
   const firstNumber = ipv4Number(subnet.pool.from);
   const lastNumber = ipv4Number(subnet.pool.to);
-  const byMac = new Map(subnet.reservations.map(({ mac, address }) => [mac, address]));
+  const byMac = new Map(subnet.reservations.map((reservation) => [reservation.mac, reservation]));
+  const reservedAs = (mac: Mac): Mac => (byMac.has(mac) ? mac : (formerly(mac).find((former) => byMac.has(former)) ?? mac));
+  const reservedFor = (mac: Mac): Ipv4 | undefined => byMac.get(reservedAs(mac))?.address;
   const byAddress = new Map(subnet.reservations.map(({ mac, address }) => [address, mac]));
   const network = ipv4From(ipv4Number(broadcastOf(subnet.cidr)) - (2 ** (32 - Number(subnet.cidr.split('/')[1])) - 1));
   const never = new Set<Ipv4 | undefined>([
@@ -49,13 +54,17 @@ export const assignableOf = (subnet: SubnetConfig): Assignable => {
     broadcastOf(subnet.cidr),
     ...(subnet.relay?.addresses ?? []),
   ]);
-  const isTaken = (mac: Mac, address: Ipv4): boolean => never.has(address) || (byAddress.get(address) ?? mac) !== mac;
+  const isTaken = (mac: Mac, address: Ipv4): boolean => {
+    const owner = byAddress.get(address);
+    return never.has(address) || (owner !== undefined && owner !== reservedAs(mac));
+  };
   const inPool = (address: Ipv4): boolean => ipv4Number(address) >= firstNumber && ipv4Number(address) <= lastNumber;
   return {
     firstNumber,
     lastNumber,
-    reservedFor: (mac) => byMac.get(mac),
-    may: (mac, address) => !isTaken(mac, address) && (inPool(address) || byMac.get(mac) === address),
+    reservationOf: (mac) => byMac.get(reservedAs(mac)),
+    reservedFor,
+    may: (mac, address) => !isTaken(mac, address) && (inPool(address) || reservedFor(mac) === address),
     isTaken,
     isOpen: (address) => inPool(address) && !never.has(address) && !byAddress.has(address),
   };

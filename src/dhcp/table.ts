@@ -50,10 +50,10 @@ export class LeaseTable {
   /** No binding ends before this, so that an exhausted pool is not searched in vain. */
   #earliestEnd = Number.POSITIVE_INFINITY;
 
-  constructor(subnet: SubnetConfig, limits: TableLimits) {
+  constructor(subnet: SubnetConfig, limits: TableLimits, formerly?: (mac: Mac) => readonly Mac[]) {
     this.subnet = subnet;
     this.limits = limits;
-    this.assignable = assignableOf(subnet);
+    this.assignable = assignableOf(subnet, formerly);
     this.#cursor = this.assignable.firstNumber;
   }
 
