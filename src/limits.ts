@@ -68,6 +68,7 @@ export const limits = {
   // claims
   claimWaitSecondsMax: 600,
   claimLookMs: 250,
+  claimsWaitingMax: 64,
   claimTries: 64,
   provisionTimeoutSecondsMax: 7 * 24 * 3600,
   enrolmentHostsMax: 2_000,

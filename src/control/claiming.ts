@@ -171,26 +171,42 @@ const placeOnce = async (parts: RackParts, request: Named, { ifVersion }: Asker)
   }
 };
 
-/** See Rack.claim. While it waits it looks again whenever something of the rack changed, but not more often than `claimLookMs`. */
-export const placeClaim = async (parts: RackParts, wanted: ClaimRequest, as: Asker, signal?: AbortSignal): Promise<Claimed> => {
-  const { world, presence, limits, newId } = parts;
-  const request = { ...wanted, id: wanted.id ?? newId('c') };
+/** Claims that wait until a host fits. There are only so many: each looks at the whole rack again and again. */
+export class WaitingRoom {
+  #count = 0;
+  /** See Rack.claim. While it waits it looks again whenever something of the rack changed, but not more often than `claimLookMs`. */
+  async place(parts: RackParts, wanted: ClaimRequest, as: Asker, signal?: AbortSignal): Promise<Claimed> {
+    const request = { ...wanted, id: wanted.id ?? parts.newId('c') };
+    if (request.waitSeconds === 0) return placeOnce(parts, request, as);
+    if (this.#count >= parts.limits.claimsWaitingMax)
+      throw new RemudaError('rate-limited', `${this.#count} claims wait for a host already: ask again later, or without waitSeconds`);
+    this.#count++;
+    try {
+      return await placeInTime(parts, request, as, signal);
+    } finally {
+      this.#count--;
+    }
+  }
+}
+const mayPass = (error: unknown): boolean =>
+  error instanceof RemudaError && ['no-host-fits', 'state-conflict', 'host-claimed'].includes(error.code);
+const placeInTime = async (parts: RackParts, request: Named, as: Asker, signal: AbortSignal | undefined): Promise<Claimed> => {
+  const { world, presence, limits } = parts;
   const until = world.clock.now() + request.waitSeconds * 1000;
   const ended = signal === undefined ? world.signal : AbortSignal.any([signal, world.signal]);
   for (;;) {
-    const changed = new AbortController();
-    // Listening begins before looking, so that nothing is missed in between.
+    const looked = new AbortController();
     const leftMs = until - world.clock.now();
-    const change = leftMs > 0 ? presence.changed(leftMs, AbortSignal.any([ended, changed.signal])) : undefined;
+    // Listening begins before looking, so that nothing is missed in between.
+    const change = leftMs > 0 ? presence.changed(leftMs, AbortSignal.any([ended, looked.signal])) : undefined;
     try {
       return await placeOnce(parts, request, as);
     } catch (error) {
-      const mayPass = error instanceof RemudaError && ['no-host-fits', 'state-conflict', 'host-claimed'].includes(error.code);
-      if (!mayPass || change === undefined || ended.aborted) throw error;
+      if (!mayPass(error) || change === undefined || ended.aborted) throw error;
       await change;
       if (!ended.aborted) await world.clock.sleep(limits.claimLookMs);
     } finally {
-      changed.abort();
+      looked.abort();
     }
   }
 };

@@ -4,7 +4,7 @@ import type { Host } from '../host/host.ts';
 import { conflictsOf, identityIndex } from '../host/identity.ts';
 import type { IdentityIndex } from '../host/identity.ts';
 import { parseUuid } from '../wire/address.ts';
-import { placeClaim } from './claiming.ts';
+import { WaitingRoom } from './claiming.ts';
 import type { RackParts } from './claiming.ts';
 import { dryClaim, dryGeneration, dryRelease } from './dry-run.ts';
 import { bmcOf, enrol, enrolMany } from './enrolling.ts';
@@ -97,6 +97,7 @@ const describe = async ({ keeper }: RackParts, idOrName: string, said: Describe,
 
 export const localRack = (parts: RackParts): Rack => {
   const { keeper, presence, store } = parts;
+  const waiting = new WaitingRoom();
   const apply = (idOrName: string, event: Parameters<Keeper['apply']>[1], { ifVersion }: Asker): Promise<Host> =>
     Promise.resolve().then(() => keeper.apply(keeper.find(idOrName).id, event, ifVersion));
   return {
@@ -120,7 +121,7 @@ export const localRack = (parts: RackParts): Rack => {
     unhold: (idOrName, as) => apply(idOrName, { type: 'unhold', by: as.by }, as),
     retry: (idOrName, as) => apply(idOrName, { type: 'retry', by: as.by }, as),
     forget: (idOrName, { ifVersion }) => Promise.resolve().then(() => keeper.forget(keeper.find(idOrName), ifVersion)),
-    claim: (request, as, signal) => placeClaim(parts, request, as, signal),
+    claim: (request, as, signal) => waiting.place(parts, request, as, signal),
     dryRun: (request) => dryClaim(parts, request),
     reprovision: (claimId, wanted, as) => reprovision(parts, claimId, wanted, as),
     dryReprovision: (claimId, wanted) => dryReprovision(parts, claimId, wanted),

@@ -6,6 +6,7 @@ import { claimSchema } from '../../src/control/rack.ts';
 import type { ClaimRequest } from '../../src/control/rack.ts';
 import type { RemudaError } from '../../src/errors.ts';
 import { profileOf } from '../../src/host/profile.ts';
+import { limits } from '../../src/limits.ts';
 import { benchWith, by, hostNumber, refused } from './bench.ts';
 
 const wish = (more: Record<string, unknown> = {}): ClaimRequest => claimSchema.parse({ image: 'alpha', ...more });
@@ -93,4 +94,31 @@ test('the network of the request, else of the profile, reaches the intent only w
   const network = { ethernets: [{ name: 'eth0', dhcp4: true }] };
   const { rack } = await benchWith([{ ...hostNumber(1), profile: profileOf({ network }) }]);
   await assert.rejects(rack.claim(wish({ host: 'h001' }), by), refused('bad-request', /cannot be given a network/));
+});
+test('only so many claims wait, and whoever does not wait is heard all the same', async () => {
+  const { rack } = await rackOf(0);
+  const ends: Promise<unknown>[] = [];
+  const client = new AbortController();
+  for (let index = 0; index < limits.claimsWaitingMax; index++) ends.push(rack.claim(wish({ waitSeconds: 600 }), by, client.signal));
+  await assert.rejects(rack.claim(wish({ waitSeconds: 1 }), by), refused('rate-limited', /64 claims wait/));
+  await assert.rejects(rack.claim(wish(), by), refused('no-host-fits', /no host/));
+  client.abort();
+  for (const end of await Promise.allSettled(ends)) assert.equal(end.status, 'rejected');
+  const gone = new AbortController();
+  const next = rack.claim(wish({ waitSeconds: 600 }), by, gone.signal);
+  gone.abort();
+  await assert.rejects(next, refused('no-host-fits', /no host/));
+});
+test('who waits for one host is not woken by another', async () => {
+  const { rack, keeper } = await rackOf(2);
+  const heard: string[] = [];
+  const { signal } = new AbortController();
+  const one = rack.changed(60_000, signal, 'h000').then(() => heard.push('h000'));
+  const any = rack.changed(60_000, signal).then(() => heard.push('any'));
+  await keeper.apply('h001', { type: 'hold', by: 'eve', why: 'x' });
+  await any;
+  assert.deepEqual(heard, ['any']);
+  await keeper.apply('h000', { type: 'hold', by: 'eve', why: 'x' });
+  await one;
+  assert.deepEqual(heard, ['any', 'h000']);
 });
