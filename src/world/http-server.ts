@@ -11,7 +11,7 @@ import { limits as allLimits } from '../limits.ts';
 import type { Limits } from '../limits.ts';
 import { parseIpv4 } from '../wire/address.ts';
 import { Gone, openBody, sendFile, sendStream } from './http-body.ts';
-import { boundSocket, linux } from './libc.ts';
+import { boundSocket, deviceStands, linux } from './libc.ts';
 import { allowedMethods, problem, problemOf } from './http-problem.ts';
 import { problemReply, rawProblem } from './http-refusal.ts';
 import type { FileBody, HttpListen, HttpReply, HttpRequest, Listener, Log, Method, Route } from './world.ts';
@@ -172,8 +172,10 @@ const clearSocketPath = async (path: string): Promise<void> => {
   unlinkSync(path);
 };
 
-const listenAt = async (server: Server, at: HttpListen['at']): Promise<void> => {
+/** Answers whether the port is still ours, and the interface that it was tied to still there. */
+const listenAt = async (server: Server, at: HttpListen['at']): Promise<() => boolean> => {
   if ('socket' in at) await clearSocketPath(at.socket);
+  const fd = 'socket' in at || at.interface === undefined ? undefined : boundSocket(linux.SOCK_STREAM, at);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.once('listening', () => {
@@ -188,10 +190,11 @@ const listenAt = async (server: Server, at: HttpListen['at']): Promise<void> => 
       } finally {
         process.umask(before);
       }
-    } else if (at.interface === undefined) server.listen(at.port, at.address);
-    else server.listen({ fd: boundSocket(linux.SOCK_STREAM, at) });
+    } else if (fd === undefined) server.listen(at.port, at.address);
+    else server.listen({ fd });
   });
   if ('socket' in at) chmodSync(at.socket, 0o660);
+  return () => server.listening && (fd === undefined || deviceStands(fd));
 };
 
 const whereOf = (at: HttpListen['at']): string => ('socket' in at ? at.socket : `${at.address}:${at.port}`);
@@ -204,9 +207,10 @@ export const httpListen = async (options: HttpServerOptions): Promise<Listener> 
   await app.ready();
   if (server === undefined) throw new RemudaError('internal', 'Fastify asked for no server');
   const listening: Server = server;
+  let isListening: () => boolean;
   try {
     options.signal.throwIfAborted();
-    await listenAt(listening, options.at);
+    isListening = await listenAt(listening, options.at);
   } catch (cause) {
     await app.close();
     if (cause instanceof RemudaError || options.signal.aborted) throw cause;
@@ -221,7 +225,7 @@ export const httpListen = async (options: HttpServerOptions): Promise<Listener> 
   options.signal.addEventListener('abort', onAbort, { once: true });
   listening.once('close', () => options.signal.removeEventListener('abort', onAbort));
   const address = listening.address();
-  return { port: typeof address === 'object' ? address?.port : undefined, isListening: () => listening.listening, close };
+  return { port: typeof address === 'object' ? address?.port : undefined, isListening, close };
 };
 
 /** Listening ends at once; connections get `closeMs` to finish. */

@@ -29,6 +29,7 @@ type Call = (...values: readonly (number | string | Uint8Array)[]) => number;
 interface Calls {
   readonly socket: Call;
   readonly setsockopt: Call;
+  readonly getsockopt: Call;
   readonly bind: Call;
   readonly close: Call;
   readonly sendto: Call;
@@ -46,6 +47,7 @@ const calls = (): Calls => {
   loaded = {
     socket: call('int socket(int, int, int)'),
     setsockopt: call('int setsockopt(int, int, int, void*, uint32_t)'),
+    getsockopt: call('int getsockopt(int, int, int, void*, void*)'),
     bind: call('int bind(int, void*, uint32_t)'),
     close: call('int close(int)'),
     sendto: call('int64_t sendto(int, void*, uint64_t, int, void*, uint32_t)'),
@@ -131,6 +133,14 @@ export const boundSocket = (
     closeDescriptor(fd);
     throw error;
   }
+};
+
+/** IFNAMSIZ, netdevice(7). */
+const interfaceNameBytes = 16;
+/** Is the interface still there to which the descriptor was tied (SO_BINDTODEVICE)? Another of the same name is not it. True where it was tied to none. */
+export const deviceStands = (fd: number): boolean => {
+  const name = Buffer.alloc(interfaceNameBytes);
+  return calls().getsockopt(fd, linux.SOL_SOCKET, linux.SO_BINDTODEVICE, name, int(name.length)) >= 0;
 };
 
 /** 0 where there is no such interface. */

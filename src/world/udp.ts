@@ -1,14 +1,14 @@
 /** UDP: a descriptor made by us (one interface, broadcast, UDP_SEGMENT) and then handed to Node's dgram. */
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
-import { networkInterfaces } from 'node:os';
-import { everyone, noAddress, parseIpv4 } from '../wire/address.ts';
+import { everyone, noAddress } from '../wire/address.ts';
 import type { Ipv4, Mac } from '../wire/address.ts';
 import { RemudaError, reasonOf } from '../errors.ts';
-import { boundSocket, closeDescriptor, interfaceIndex, linux, openSocket, sendLink, setOption } from './libc.ts';
+import { localAddresses } from './interfaces.ts';
+import { boundSocket, closeDescriptor, deviceStands, interfaceIndex, linux, openSocket, sendLink, setOption } from './libc.ts';
 import { udpPacket } from './udp-packet.ts';
 import type { Endpoint } from './udp-packet.ts';
-import type { LocalAddress, Log, Net, UdpOptions, UdpSocket } from './world.ts';
+import type { Log, Net, UdpOptions, UdpSocket } from './world.ts';
 
 /** UDP_MAX_SEGMENTS of older kernels (Linux 4.18 to 6.8); newer ones take more. */
 const segmentsMax = 64;
@@ -67,6 +67,10 @@ class RealUdpSocket implements UdpSocket {
       // Every DHCP client must take a broadcast, whatever its flag says: RFC 2131 §4.1.
       if (this.#broadcast) this.send(bytes, { address: everyone, port: to.port });
     }
+  }
+
+  isOpen(): boolean {
+    return !this.#closed && deviceStands(this.#fd);
   }
 
   close(): void {
@@ -130,15 +134,6 @@ class RealUdpSocket implements UdpSocket {
   }
 }
 
-/** Every IPv4 address of this machine. */
-export const localAddresses = (): readonly LocalAddress[] =>
-  Object.entries(networkInterfaces()).flatMap(([name, entries = []]) =>
-    entries.flatMap((entry) => {
-      const address = entry.family === 'IPv4' ? parseIpv4(entry.address) : undefined;
-      return address === undefined ? [] : [{ interface: name, address, prefix: Number(entry.cidr?.split('/')[1] ?? 32) }];
-    }),
-  );
-
 /**
  * Node's own name look-up would put a turn of the event loop between setting UDP_SEGMENT and sending; our addresses are numbers already.
  */
@@ -146,7 +141,7 @@ const noLookup = (address: string, _options: unknown, done: (error: null, addres
   done(null, address, 4);
 
 /** Opens a socket; throws `bad-config` where the address, port or interface cannot be had. */
-const openUdp = async (options: UdpOptions, log: Log): Promise<UdpSocket> => {
+const openUdp = async (options: UdpOptions, log: Log): Promise<RealUdpSocket> => {
   let fd: number;
   try {
     fd = boundSocket(linux.SOCK_DGRAM, options);
@@ -182,6 +177,7 @@ export const realNet = (signal: AbortSignal, log: Log): Net => ({
       receive: (handler) => socket.receive(handler),
       send: (bytes, to) => socket.send(bytes, to),
       sendToHardware: (bytes, to) => socket.sendToHardware(bytes, to),
+      isOpen: () => socket.isOpen(),
       close: () => {
         signal.removeEventListener('abort', close);
         socket.close();

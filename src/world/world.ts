@@ -31,6 +31,8 @@ export interface UdpSocket {
   send(bytes: Uint8Array, to: { readonly address: Ipv4; readonly port: number; readonly segmentBytes?: number }): void;
   /** To a client that has no address yet: an IP packet straight to its hardware address (RFC 2131 §4.1). */
   sendToHardware(bytes: Uint8Array, to: { readonly mac: Mac; readonly address: Ipv4; readonly port: number }): void;
+  /** May packets still come? No after close(), and where the interface that it was tied to is gone; a pulled cable does not end it. */
+  readonly isOpen?: () => boolean;
   close(): void;
 }
 export interface UdpOptions {
@@ -47,6 +49,8 @@ export interface LocalAddress {
   readonly interface: string;
   readonly address: Ipv4;
   readonly prefix: number;
+  /** Absent where packets come and go. `no carrier`: the cable is out, or its other end is off. `down`: switched off here. */
+  readonly link?: 'no carrier' | 'down';
 }
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -99,7 +103,7 @@ export interface HttpListen {
 }
 export interface Listener {
   readonly port: number | undefined;
-  /** Is the port still ours? */
+  /** Is the port still ours, and the interface that it was tied to still there? */
   readonly isListening?: () => boolean;
   close(): Promise<void>;
 }
