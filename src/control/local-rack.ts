@@ -12,8 +12,8 @@ import { intentOf, networkOn } from './intent.ts';
 import type { Wanted } from './intent.ts';
 import type { Keeper } from './keeper.ts';
 import { changeMacs, locate, power, setBmc } from './person.ts';
-import type { Asker, Describe, DryRun, HostView, Rack, Reprovision } from './rack.ts';
-import { identityClash, placeClash, rosterOf } from './roster.ts';
+import type { Accept, Asker, Describe, DryRun, HostView, Rack, Reprovision } from './rack.ts';
+import { bmcClash, identityClash, placeClash, rosterOf } from './roster.ts';
 
 const viewOf = ({ presence }: RackParts, host: Host, index: IdentityIndex): HostView => {
   const { doing, progress } = presence.of(host.id);
@@ -95,6 +95,15 @@ const describe = async ({ keeper }: RackParts, idOrName: string, said: Describe,
   );
 };
 
+/** See Rack.accept. A BMC of another host is refused: both would switch one machine. */
+const accept = async ({ keeper }: RackParts, idOrName: string, spec: Accept, { by, ifVersion }: Asker): Promise<Host> => {
+  const host = keeper.find(idOrName);
+  const bmc = spec.bmc === undefined ? undefined : bmcOf(spec.bmc);
+  const [twin] = bmcClash(bmc ?? null, rosterOf(keeper.all().filter(({ id }) => id !== host.id)));
+  if (twin !== undefined) throw new RemudaError('host-exists', `host ${host.name} cannot be accepted: ${twin}`);
+  return keeper.apply(host.id, { type: 'accept', by, ...(bmc === undefined ? {} : { bmc }) }, ifVersion);
+};
+
 export const localRack = (parts: RackParts): Rack => {
   const { keeper, presence, store } = parts;
   const waiting = new WaitingRoom();
@@ -113,8 +122,7 @@ export const localRack = (parts: RackParts): Rack => {
     describe: (idOrName, patch, as) => describe(parts, idOrName, patch, as),
     macs: (idOrName, change, as) => changeMacs(parts, idOrName, change, as),
     setBmc: (idOrName, bmc, as) => setBmc(parts, idOrName, bmc, as),
-    accept: (idOrName, spec, as) =>
-      apply(idOrName, { type: 'accept', by: as.by, ...(spec.bmc === undefined ? {} : { bmc: bmcOf(spec.bmc) }) }, as),
+    accept: (idOrName, spec, as) => accept(parts, idOrName, spec, as),
     power: (idOrName, wanted, as) => power(parts, idOrName, wanted, as),
     locate: (idOrName, wanted, as) => locate(parts, idOrName, wanted, as),
     hold: (idOrName, why, as) => apply(idOrName, { type: 'hold', by: as.by, why }, as),

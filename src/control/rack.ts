@@ -141,6 +141,7 @@ export const reprovisionSchema = z.strictObject({
   dryRun: z.boolean().default(false),
 });
 export type Enrol = z.infer<typeof enrolSchema>;
+export type Accept = z.infer<typeof acceptSchema>;
 export type Enrolments = z.infer<typeof enrolmentsSchema>;
 export type Describe = z.infer<typeof describeSchema>;
 export type BmcPut = z.infer<typeof bmcPutSchema>;
@@ -210,7 +211,7 @@ export interface Rack {
   macs(idOrName: string, change: MacChange, as: Asker): Promise<Host>;
   /** Address and credentials of its BMC; null takes it away. Asked first whether it answers, unless `check` is false. */
   setBmc(idOrName: string, bmc: BmcPut | null, as: Asker): Promise<Host>;
-  accept(idOrName: string, spec: z.infer<typeof acceptSchema>, as: Asker): Promise<Host>;
+  accept(idOrName: string, spec: Accept, as: Asker): Promise<Host>;
   power(
     idOrName: string,
     wanted: PowerVerb,

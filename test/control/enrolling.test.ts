@@ -1,7 +1,7 @@
 /** Hosts enrolled one by one and many at once, described, given another BMC: each held against the rest of the rack first. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bmcPutSchema, enrolmentsSchema, enrolSchema } from '../../src/control/rack.ts';
+import { acceptSchema, bmcPutSchema, enrolmentsSchema, enrolSchema } from '../../src/control/rack.ts';
 import type { BmcPut, EnrolmentReport, Rack } from '../../src/control/rack.ts';
 import { newHost } from '../../src/host/host.ts';
 import { benchWith, by, hostNumber, macOf, refused } from './bench.ts';
@@ -198,4 +198,11 @@ test('conflicts are shown with both hosts, and hold nothing', async () => {
     [['serial h002'], ['serial h001'], []],
   );
   assert.ok(views.every(({ host }) => host.held === null && host.failed === null));
+});
+test('accept: with a BMC of its own, not with that of another host', async () => {
+  const seen = newHost({ id: 'seen', name: 'unknown-1', state: 'discovered', macs: [macOf(9)] }, 0);
+  const { rack } = await benchWith([seen, rack1]);
+  const theirs = { ...bmc(1), url: rack1.bmc?.url };
+  await assert.rejects(rack.accept('unknown-1', acceptSchema.parse({ bmc: theirs }), by), refused('host-exists', /that of host old/));
+  assert.equal((await rack.accept('unknown-1', acceptSchema.parse({ bmc: bmc(1) }), by)).state, 'enrolled');
 });
