@@ -30,6 +30,10 @@ export class ControlLoop {
     this.#limits = limits;
     this.#activate = activate;
   }
+  /** How many activations run now, and how many hosts were woken meanwhile and come again at once. */
+  get load(): { readonly running: number; readonly queued: number } {
+    return { running: this.#running.size, queued: Array.from(this.#slots.values()).filter(({ again }) => again).length };
+  }
   wake(key: string): void {
     const slot = this.#slot(key);
     if (slot.running) slot.again = true;

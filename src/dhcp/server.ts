@@ -61,6 +61,8 @@ export interface DhcpServer {
   /** DHCP servers that are not ours, heard of lately. */
   otherServers(): readonly OtherServer[];
   readonly counters: DhcpCounters;
+  /** Is the socket at this interface still ours, and the interface still there? */
+  isOpen(name: string): boolean;
   /**
    * Other pools, reservations, options, or subnets behind relays from now on, on the same interfaces. Living leases stay where they are
    * still allowed, and their clients are told at the next renewal where not; offers are made anew.
@@ -92,7 +94,7 @@ class Server implements DhcpServer {
   readonly #limits: DhcpLimits;
   #tables: readonly LeaseTable[];
   readonly #commit: GroupCommit;
-  readonly #sockets: UdpSocket[] = [];
+  readonly #sockets = new Map<string, UdpSocket>();
   readonly #others: OtherServers;
   readonly #watches = new Map<string, Watch>();
   /** Our own identifiers, as we and our relays say them. */
@@ -134,13 +136,18 @@ class Server implements DhcpServer {
     return this.#others.list();
   }
 
+  isOpen(name: string): boolean {
+    const socket = this.#sockets.get(name);
+    return socket !== undefined && (socket.isOpen?.() ?? true);
+  }
+
   async open(): Promise<void> {
     for (const lease of await this.#ports.loadLeases()) this.#load(lease);
     try {
       for (const name of new Set(this.#tables.map(({ subnet }) => subnet.interface))) {
         const receiveBytes = this.#limits.dhcpReceiveBytes;
         const socket = await this.#world.net.udp({ interface: name, address: noAddress, port: dhcpPort, broadcast: true, receiveBytes });
-        this.#sockets.push(socket);
+        this.#sockets.set(name, socket);
         const here = (): readonly LeaseTable[] => this.#tables.filter(({ subnet }) => subnet.interface === name);
         socket.receive((datagram) => this.#receive(socket, here(), datagram));
         const watch = this.#watchOf(name);
@@ -162,7 +169,8 @@ class Server implements DhcpServer {
 
   close(): void {
     this.#isClosed = true;
-    for (const socket of this.#sockets.splice(0)) socket.close();
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
     for (const watch of this.#watches.values()) watch.close();
   }
 

@@ -32,12 +32,33 @@ export interface TftpAddress {
   readonly interface?: string;
 }
 
-const noneCounted = { received: 0, malformed: 0, failed: 0, busy: 0, notFound: 0, notRead: 0, started: 0, done: 0, refused: 0, timeout: 0 };
+const noneCounted = {
+  received: 0,
+  malformed: 0,
+  failed: 0,
+  /** No session was free. */
+  busy: 0,
+  notFound: 0,
+  /** Not a request to read a file as it is. */
+  notRead: 0,
+  started: 0,
+  // Each that was started ends as one of these four, or with the server.
+  done: 0,
+  /** The client ended it with an ERROR packet. */
+  refused: 0,
+  timeout: 0,
+  /** The client began anew, or a fault of ours ended it. */
+  givenUp: 0,
+  /** Of the files that arrived whole. */
+  bytes: 0,
+};
 export type TftpCounters = { readonly [K in keyof typeof noneCounted]: number };
 
 export interface TftpServer {
   readonly port: number;
   readonly counters: TftpCounters;
+  /** Is its port still ours? */
+  isOpen(): boolean;
   close(): void;
 }
 
@@ -75,6 +96,10 @@ class Server implements TftpServer {
   }
   get counters(): TftpCounters {
     return this.#counters;
+  }
+
+  isOpen(): boolean {
+    return !this.#isClosed && (this.#socket.isOpen?.() ?? true);
   }
 
   close(): void {
@@ -128,7 +153,10 @@ class Server implements TftpServer {
       this.#counters.busy++;
       return;
     }
-    if (request.mode.toLowerCase() !== 'octet') return this.#sendError(peer, ErrorCode.illegalOperation, 'only octet mode is served');
+    if (request.mode.toLowerCase() !== 'octet') {
+      this.#counters.notRead++;
+      return this.#sendError(peer, ErrorCode.illegalOperation, 'only octet mode is served');
+    }
     const file = ports.open(name, peer.address);
     if (file === undefined) return this.#notFound(peer, name);
     if (file.length > limits.tftpFileBytesMax) throw new RangeError(`${name} has ${file.length} bytes, more than TFTP serves`);
@@ -156,7 +184,7 @@ class Server implements TftpServer {
       ended: (outcome, reason) => {
         if (this.#sessions.get(key) === session) this.#sessions.delete(key);
         this.#count(peer.address, -1);
-        this.#ended(peer, { name: fileNameOf(request.name), outcome, reason });
+        this.#ended(peer, { name: fileNameOf(request.name), bytes: file.length, outcome, reason });
       },
     });
     this.#sessions.set(key, session);
@@ -164,10 +192,14 @@ class Server implements TftpServer {
 
   #ended(
     peer: Peer,
-    { name, outcome, reason }: { readonly name: string; readonly outcome: Outcome | undefined; readonly reason: string },
+    { name, bytes, outcome, reason }: Readonly<{ name: string; bytes: number; outcome: Outcome | undefined; reason: string }>,
   ): void {
-    if (outcome === undefined) return;
+    if (outcome === undefined) {
+      if (!this.#isClosed) this.#counters.givenUp++;
+      return;
+    }
     this.#counters[outcome]++;
+    if (outcome === 'done') this.#counters.bytes += bytes;
     this.#observe(peer, outcome === 'done' ? `fetched ${name}` : `did not finish ${name}: ${reason}`);
   }
 

@@ -208,6 +208,16 @@ test('a socket that cannot be opened: the error, and nothing left open', async (
   assert.equal(world.openSockets, 0);
 });
 
+test('each interface is served until the server is closed, or the interface goes', async () => {
+  const { world, server } = await start();
+  assert.deepEqual([server.isOpen('rack0'), server.isOpen('rack9')], [true, false]);
+  world.standing = () => false;
+  assert.equal(server.isOpen('rack0'), false);
+  world.standing = () => true;
+  server.close();
+  assert.equal(server.isOpen('rack0'), false);
+});
+
 describe('what it does not understand', () => {
   test('is counted, told once per sender, and dropped', async () => {
     const { world, server, say, replies } = await start();

@@ -102,7 +102,7 @@ describe('a file arrives whole', () => {
       const { world, server, observed } = await start();
       assert.ok((await fetch(world, 2000, read('snponly.efi', options))).equals(file));
       await world.settle();
-      assert.deepEqual([server.counters.done, world.openSockets], [1, 1]);
+      assert.deepEqual([server.counters.done, server.counters.bytes, world.openSockets], [1, file.length, 1]);
       assert.deepEqual(observed, [{ client: clientAddress, at: observed[0]?.at, text: 'fetched snponly.efi' }]);
     });
     test(`${name}, where every fifth datagram is lost`, async () => {
@@ -207,7 +207,9 @@ test('the same request again is the same transfer; another one from there replac
   assert.deepEqual([server.counters.started, world.openSockets], [1, 3]);
   say(read('snponly.efi', { blksize: '1024' }));
   await world.settle();
-  assert.deepEqual([server.counters.started, world.openSockets], [2, 3]);
+  assert.deepEqual([server.counters.started, server.counters.givenUp, world.openSockets], [2, 1, 3]);
+  server.close();
+  assert.deepEqual([server.counters.givenUp, server.counters.bytes, server.isOpen()], [1, 0, false]);
 });
 
 test('a client that falls silent is given up, and its socket with it', async () => {
@@ -242,7 +244,7 @@ test('a socket that cannot be opened ends the one transfer', async () => {
   (await clientOf(world, 2000)).say(read('snponly.efi'));
   await world.settle();
   world.beforeUdp = () => {};
-  assert.equal(world.logged[0]?.level, 'error');
+  assert.deepEqual([world.logged[0]?.level, server.counters.givenUp], ['error', 1]);
   assert.ok((await fetch(world, 2001, read('snponly.efi'))).equals(file));
   assert.equal(server.counters.done, 1);
 });

@@ -1,7 +1,19 @@
 /** A small world for unit tests: a clock that only the test moves, and UDP in memory between sockets of this world. */
 import { RemudaError } from '../../src/errors.ts';
 import { everyone, type Ipv4, type Mac, noAddress, parseIpv4 } from '../../src/wire/address.ts';
-import type { Clock, Datagram, Http, Log, LogFields, Net, Random, UdpOptions, UdpSocket, World } from '../../src/world/world.ts';
+import type {
+  Clock,
+  Datagram,
+  Http,
+  LocalAddress,
+  Log,
+  LogFields,
+  Net,
+  Random,
+  UdpOptions,
+  UdpSocket,
+  World,
+} from '../../src/world/world.ts';
 import { MemoryFiles } from './memory-files.ts';
 
 /** A line that was logged, with the fields of every `with` above it. */
@@ -31,6 +43,10 @@ export interface FakeWorld extends World {
   deliver: (sent: Sent) => boolean;
   /** A socket opens only if this does not throw. */
   beforeUdp: (options: UdpOptions) => void;
+  /** Is there still an interface of this name? */
+  standing: (name: string | undefined) => boolean;
+  /** What this machine is called in its networks. */
+  addresses: readonly LocalAddress[];
 }
 
 interface Timer {
@@ -106,6 +122,9 @@ class FakeSocket implements UdpSocket {
   sendToHardware(bytes: Uint8Array, to: { readonly mac: Mac; readonly address: Ipv4; readonly port: number }): void {
     this.#net.carry(this, { bytes: bytes.slice(), ...to });
   }
+  isOpen(): boolean {
+    return this.#net.sockets.has(this) && this.#net.standing(this.options.interface);
+  }
   close(): void {
     this.#net.sockets.delete(this);
   }
@@ -119,6 +138,8 @@ class FakeNet implements Net {
   #nextPort = firstFreePort;
   deliver: (sent: Sent) => boolean = () => true;
   beforeUdp: (options: UdpOptions) => void = () => {};
+  standing: (name: string | undefined) => boolean = () => true;
+  addresses: readonly LocalAddress[] = [];
 
   constructor(clock: Clock, sent: Sent[]) {
     this.#clock = clock;
@@ -130,8 +151,8 @@ class FakeNet implements Net {
     this.sockets.add(socket);
     return socket;
   }
-  localAddresses(): [] {
-    return [];
+  localAddresses(): readonly LocalAddress[] {
+    return this.addresses;
   }
   carry(from: FakeSocket, to: Datagram & { readonly mac?: Mac }): void {
     const sent: Sent = { ...to, from: from.local, ...(from.options.interface === undefined ? {} : { interface: from.options.interface }) };
@@ -214,6 +235,18 @@ export const fakeWorld = ({ now = newYear, seed = 1 }: { readonly now?: number; 
     },
     set beforeUdp(rule) {
       net.beforeUdp = rule;
+    },
+    get standing() {
+      return net.standing;
+    },
+    set standing(rule) {
+      net.standing = rule;
+    },
+    get addresses() {
+      return net.addresses;
+    },
+    set addresses(list) {
+      net.addresses = list;
     },
     advance: (ms) => clock.runUntil(clock.now() + ms),
     settle: () => clock.runUntil(clock.now()),
