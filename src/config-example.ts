@@ -3,8 +3,8 @@
 /** The least that serves one network. */
 export const minimalExample = `# The least that serves one network. All settings: remuda config example
 boot:
-  agent: /usr/share/remuda/agent
-  firmware: /usr/share/remuda/firmware
+  agent: /opt/remuda/share/agent
+  firmware: /opt/remuda/share/firmware
 subnets:
   - interface: eth1
     cidr: 10.77.0.0/24
@@ -45,9 +45,9 @@ export const fullExample = `# Remuda's configuration: /etc/remuda/remuda.yaml
 # What machines load first, and how they reach us.
 boot:
   # Folder with vmlinuz, initrd.zst and ramdisk.json: the agent that inspects and installs.
-  agent: /usr/share/remuda/agent
+  agent: /opt/remuda/share/agent
   # Folder with undionly.kpxe and snponly.efi.
-  firmware: /usr/share/remuda/firmware
+  firmware: /opt/remuda/share/firmware
   # Plain HTTP for firmware, and TLS for agents, on the address of each subnet.
   #httpPort: 7480
   #agentPort: 7443
