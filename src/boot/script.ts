@@ -16,6 +16,8 @@ export interface ScriptParts {
   readonly extraArguments: string;
 }
 
+/** A daemon that is started again under a host that loads is away for seconds; a host that gives up waits for minutes until it is booted again. */
+const loadTries = 10;
 /**
  * `initrd=` is for the EFI stub, `BOOTIF` tells the ramdisk which NIC booted (`${netX}` is the one iPXE used last).
  * Nothing here comes from a client; names are validated where they enter.
@@ -24,13 +26,22 @@ export const bootScript = (parts: ScriptParts): string =>
   [
     '#!ipxe',
     `echo Remuda: ${parts.hostName}, boot ${parts.boot}`,
+    'set tries:int32 0',
+    ':load',
     [
       `kernel ${parts.httpBase}/files/${parts.kernel}/vmlinuz initrd=initrd.zst`,
       `remuda.server=${parts.agentBase} remuda.cert=${parts.fingerprint} remuda.ticket=${parts.ticket}`,
-      `BOOTIF=01-\${netX/mac:hexhyp} console=tty0 console=ttyS0,115200 ${parts.extraArguments}`.trimEnd() + ' || goto failed',
+      `BOOTIF=01-\${netX/mac:hexhyp} console=tty0 console=ttyS0,115200 ${parts.extraArguments}`.trimEnd() + ' || goto again',
     ].join(' '),
-    `initrd --name initrd.zst ${parts.httpBase}/files/${parts.initrd}/initrd.zst || goto failed`,
+    `initrd --name initrd.zst ${parts.httpBase}/files/${parts.initrd}/initrd.zst || goto again`,
     'boot || goto failed',
+    ':again',
+    'inc tries',
+    `iseq \${tries} ${loadTries} && goto failed ||`,
+    'echo Remuda: the kernel or the ramdisk did not load; once more in 3 s',
+    'imgfree',
+    'sleep 3',
+    'goto load',
     ':failed',
     'echo Remuda: the kernel or the ramdisk did not load; booting on in 10 s',
     'sleep 10',

@@ -26,9 +26,18 @@ test('the script, word for word', () => {
     bootScript(parts),
     `#!ipxe
 echo Remuda: rack1-h07, boot 12
-kernel http://10.77.0.1:7480/files/${'a'.repeat(64)}/vmlinuz initrd=initrd.zst remuda.server=https://10.77.0.1:7443 remuda.cert=${'f'.repeat(64)} remuda.ticket=hbcd.12.3.2uw3le.mjuo.AAAAAAAAAAAAAAAAAAAAAA BOOTIF=01-\${netX/mac:hexhyp} console=tty0 console=ttyS0,115200 debug=1 || goto failed
-initrd --name initrd.zst http://10.77.0.1:7480/files/${'b'.repeat(64)}/initrd.zst || goto failed
+set tries:int32 0
+:load
+kernel http://10.77.0.1:7480/files/${'a'.repeat(64)}/vmlinuz initrd=initrd.zst remuda.server=https://10.77.0.1:7443 remuda.cert=${'f'.repeat(64)} remuda.ticket=hbcd.12.3.2uw3le.mjuo.AAAAAAAAAAAAAAAAAAAAAA BOOTIF=01-\${netX/mac:hexhyp} console=tty0 console=ttyS0,115200 debug=1 || goto again
+initrd --name initrd.zst http://10.77.0.1:7480/files/${'b'.repeat(64)}/initrd.zst || goto again
 boot || goto failed
+:again
+inc tries
+iseq \${tries} 10 && goto failed ||
+echo Remuda: the kernel or the ramdisk did not load; once more in 3 s
+imgfree
+sleep 3
+goto load
 :failed
 echo Remuda: the kernel or the ramdisk did not load; booting on in 10 s
 sleep 10
@@ -37,7 +46,7 @@ exit 1
   );
 });
 test('without extra arguments no space is left before the end of the command line', () => {
-  assert.match(bootScript({ ...parts, extraArguments: '' }), /console=ttyS0,115200 \|\| goto failed\n/);
+  assert.match(bootScript({ ...parts, extraArguments: '' }), /console=ttyS0,115200 \|\| goto again\n/);
 });
 
 /** What iPXE reads as more than text: a new line, its settings, its operators, its quotes, its comments. */
@@ -62,7 +71,7 @@ test('nor do kernel arguments of the configuration that end the command', () => 
   assert.ok(config('console=ttyS1,115200 quiet'));
   for (const trick of tricks.filter((one) => one !== ' ')) assert.ok(!config(`quiet ${trick} x`), JSON.stringify(trick));
 });
-test('whatever may come in, the script has its nine lines and one kernel', () => {
+test('whatever may come in, the script has its lines and one kernel', () => {
   const names = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/);
   const hosts = fc.stringMatching(/^h[a-z0-9]{1,20}$/);
   fc.assert(
@@ -70,10 +79,9 @@ test('whatever may come in, the script has its nine lines and one kernel', () =>
       assert.ok(enrolSchema.safeParse({ name: hostName }).success);
       const ticket = mintTicket(Buffer.alloc(32, 1), { hostId, boot, generation, address: ipv4From(1), expiresAt: 1 });
       const lines = bootScript({ ...parts, hostName, boot, ticket }).split('\n');
-      assert.equal(lines.length, 10);
       assert.deepEqual(
         lines.map((line) => line.split(' ')[0]),
-        ['#!ipxe', 'echo', 'kernel', 'initrd', 'boot', ':failed', 'echo', 'sleep', 'exit', ''],
+        '#!ipxe echo set :load kernel initrd boot :again inc iseq echo imgfree sleep goto :failed echo sleep exit '.split(' '),
       );
       assert.equal(lines[1], `echo Remuda: ${hostName}, boot ${boot}`);
     }),
