@@ -44,15 +44,17 @@ export const provisionAll = async (lab: LabWorld, crew: Crew, options: Provision
       after.set(host.name, next);
       lines.push(...items.map((row) => timelineLine(host.name, row, options.since)));
       if (host.state !== 'available' || claimed.has(host.name)) continue;
-      const serial = `REMUDA-${host.name}-d0`;
+      const image = options.images[rack.hosts.findIndex(({ name }) => name === host.name)];
+      const wanted = `${host.name}-lab`;
       await admin.claim({
         id: `lab-${host.name}`,
         owner: 'lab',
         host: host.name,
-        image: options.images[rack.hosts.findIndex(({ name }) => name === host.name)],
-        disk: { serial },
-        hostName: host.name,
-        userData: `#cloud-config\nhostname: ${host.name}-lab\n`,
+        image,
+        disk: { serial: `REMUDA-${host.name}-d0` },
+        // cloud-init phones home with the name of its meta-data; tiny with the one of the user data, and so shows that it read them.
+        hostName: image === 'debian' ? wanted : host.name,
+        userData: `#cloud-config\nhostname: ${wanted}\n`,
       });
       claimed.add(host.name);
     }
