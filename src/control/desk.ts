@@ -32,7 +32,14 @@ const reportSchema = z.discriminatedUnion('outcome', [
 ]);
 
 /** Failures of a job that the same job would meet again: the operator must look. The others are tried again. */
-const finalFailures: ReadonlySet<string> = new Set(['disk-missing', 'disk-mismatch', 'disk-read-only', 'disk-too-small']);
+const finalFailures: ReadonlySet<string> = new Set([
+  'disk-missing',
+  'disk-mismatch',
+  'disk-read-only',
+  'disk-too-small',
+  'image-unsigned',
+  'signature-invalid',
+]);
 
 export interface DeskParts {
   readonly keeper: Keeper;
