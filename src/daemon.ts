@@ -1,5 +1,4 @@
 /** The daemon: every part built once, top to bottom, threaded by hand. It opens its own store and can be stopped. */
-import { agentRoutes, bootRoutes } from './api/boot-routes.ts';
 import type { BootDeps } from './api/boot-routes.ts';
 import { backupOf, clearBackups } from './backup/make.ts';
 import type { BmcDriver } from './bmc/driver.ts';
@@ -27,18 +26,20 @@ import type { Host, HostBmc } from './host/host.ts';
 import { openImageStore } from './image/store.ts';
 import type { ImagePolicy, ImageStore } from './image/store.ts';
 import { sourcePolicy } from './image/source-policy.ts';
-import { HostMeter, meteredActivation, meteredDriver, meteredRoutes, silentMeter, WriteWatch } from './metering.ts';
+import { HostMeter, meteredActivation, meteredDriver, silentMeter, WriteWatch } from './metering.ts';
+import { doorsOf, listenForBoots } from './host-ports.ts';
+import type { HostPort } from './host-ports.ts';
 import { sealerFor } from './store/key.ts';
 import { schemaVersion } from './store/schema.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { RunningConfig } from './reload.ts';
 import type { ReloadPlan } from './reload.ts';
-import { startTftp } from './tftp/server.ts';
-import type { TftpServer } from './tftp/server.ts';
+import { startTftp, summed } from './tftp/server.ts';
+import type { TftpCounters, TftpServer } from './tftp/server.ts';
 import type { Ipv4, Mac } from './wire/address.ts';
 import type { BootClient, Lease } from './wire/words.ts';
-import type { Identity, Listener, Meter, World } from './world/world.ts';
+import type { Identity, Meter, World } from './world/world.ts';
 
 export interface Daemon {
   readonly rack: Rack;
@@ -53,6 +54,10 @@ export interface Daemon {
   otherServers(): readonly OtherServer[];
   /** What the DHCP server met since it started. */
   dhcpCounters(): DhcpCounters;
+  /** What the TFTP servers met since they started, all together. */
+  tftpCounters(): TftpCounters;
+  /** How much the control loop does now. */
+  load(): ControlLoop['load'];
   /** As they stand in the store. */
   hosts(): readonly Host[];
   claims: Store['claims'];
@@ -63,8 +68,8 @@ export interface Daemon {
   >;
   /** Why the last change could not be kept; undefined where it was. */
   writeFailure(): string | undefined;
-  /** Are the ports of the boot listeners still ours? */
-  isServing(): boolean;
+  /** All that hosts come to, as it is now. */
+  ports(): readonly HostPort[];
   /** Which protocol a BMC speaks, and what it tells without a password: IPv4 address or name. */
   probeBmc(host: string, signal?: AbortSignal): Promise<Probe>;
   /** What the daemon runs by now. */
@@ -115,20 +120,15 @@ interface Core {
   readonly programs: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Where hosts reach us: an address on an interface, once, however many subnets behind relays come in there. */
-export const doorsOf = ({ subnets }: Config): readonly { readonly interface: string; readonly serverAddress: Ipv4 }[] => {
-  const doors = new Map(
-    subnets.map(({ interface: name, serverAddress }) => [`${name} ${serverAddress}`, { interface: name, serverAddress }]),
-  );
-  return Array.from(doors.values());
-};
-
 interface Protocols {
-  readonly tells: Pick<Daemon, 'leases' | 'otherServers' | 'dhcpCounters'>;
+  readonly tells: Pick<Daemon, 'leases' | 'otherServers' | 'dhcpCounters' | 'tftpCounters'>;
+  readonly ports: readonly HostPort[];
   readonly leaseAt: (address: Ipv4) => Lease | undefined;
   readonly reconfigure: (subnets: Config['subnets']) => void;
   readonly close: () => void;
 }
+const dhcpPort = 67;
+const tftpPort = 69;
 /** DHCP and TFTP with what they need of the rooms above them. */
 const startProtocols = async ({ world, config, limits, store, keeper, observer, secret, programs }: Core): Promise<Protocols> => {
   const { httpPort } = config.boot;
@@ -159,23 +159,33 @@ const startProtocols = async ({ world, config, limits, store, keeper, observer, 
     return mayFetch(keeper.byMac(mac), file, question) ? programs.get(file) : undefined;
   };
   const tftps: TftpServer[] = [];
-  for (const { interface: name, serverAddress } of doorsOf(config))
-    tftps.push(
-      await startTftp(
-        world,
-        { address: serverAddress, interface: name, port: 69 },
-        {
-          open: (file, client) => program(file, client, serverAddress),
-          observe: ({ client, at, text }) => {
-            const mac = dhcp.leaseAt(client)?.mac;
-            if (mac !== undefined) observer.observe({ mac, at, source: 'tftp', text });
-          },
+  const ports: HostPort[] = Array.from(new Set(config.subnets.map((subnet) => subnet.interface)), (name) => {
+    return { name: 'dhcp', interface: name, port: dhcpPort, isOpen: () => dhcp.isOpen(name) };
+  });
+  for (const { interface: name, serverAddress: address } of doorsOf(config)) {
+    const tftp = await startTftp(
+      world,
+      { address, interface: name, port: tftpPort },
+      {
+        open: (file, client) => program(file, client, address),
+        observe: ({ client, at, text }) => {
+          const mac = dhcp.leaseAt(client)?.mac;
+          if (mac !== undefined) observer.observe({ mac, at, source: 'tftp', text });
         },
-        limits,
-      ),
+      },
+      limits,
     );
+    tftps.push(tftp);
+    ports.push({ name: 'tftp', interface: name, address, port: tftpPort, isOpen: () => tftp.isOpen() });
+  }
   return {
-    tells: { leases: () => dhcp.leases(), otherServers: () => dhcp.otherServers(), dhcpCounters: () => dhcp.counters },
+    tells: {
+      leases: () => dhcp.leases(),
+      otherServers: () => dhcp.otherServers(),
+      dhcpCounters: () => dhcp.counters,
+      tftpCounters: () => summed(tftps.map(({ counters }) => counters)),
+    },
+    ports,
     leaseAt: (address) => dhcp.leaseAt(address),
     reconfigure: (subnets) => dhcp.reconfigure(subnets),
     close: () => {
@@ -207,32 +217,6 @@ const heardBy =
     const lease = peer === undefined ? undefined : protocols.leaseAt(peer);
     if (lease !== undefined) observer.observe({ mac: lease.mac, at: clock.now(), source: 'http', text });
   };
-
-/** The boot listeners of each door: plain HTTP for what firmware fetches, TLS for the agents. */
-const listenForBoots = async (
-  world: World,
-  config: Config,
-  deps: BootDeps,
-  { identity, meter }: { readonly identity: Identity; readonly meter: Meter },
-): Promise<readonly Listener[]> => {
-  const listeners: Listener[] = [];
-  for (const { serverAddress: address, interface: name } of doorsOf(config)) {
-    listeners.push(
-      await world.http.listen({
-        at: { address, port: config.boot.httpPort, interface: name },
-        routes: meteredRoutes(bootRoutes(deps, address), meter),
-      }),
-    );
-    listeners.push(
-      await world.http.listen({
-        at: { address, port: config.boot.agentPort, interface: name },
-        routes: meteredRoutes(agentRoutes(deps, address), meter),
-        identity,
-      }),
-    );
-  }
-  return listeners;
-};
 
 /** The control loop, woken by every change; nothing runs before the first wake. */
 const startLoop = (parts: ReconcileParts, meter: Meter): ControlLoop => {
@@ -315,12 +299,13 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
       backupOf({ world, store, data: config.data, about: { version, schema: schemaVersion, sealedWith: sealer.keyId } }, options),
     writeFailure: () => writes.failure,
     probeBmc: (host, signal) => probeBmc(world, { host }, limits, signal),
-    isServing: () => listeners.every(({ isListening }) => isListening?.() ?? true),
+    load: () => loop.load,
+    ports: () => [...protocols.ports, ...listeners.map(({ port }) => port)],
     config: () => running.config,
     reload: (next) => takeUp(running, next, protocols),
     stop: async () => {
       protocols.close();
-      await Promise.allSettled(listeners.map((listener) => listener.close()));
+      await Promise.allSettled(listeners.map(({ listener }) => listener.close()));
       await loop.stop();
       await drivers.close();
       await store.close();

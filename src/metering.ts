@@ -123,15 +123,31 @@ export class WriteWatch {
   }
 }
 
+/** How the boot ended between these two looks; undefined where none did. */
+const bootEnd = (before: Known, host: Host): string | undefined => {
+  const { boot, bootTries, failed } = host;
+  const was = before.openBoot;
+  if (was === undefined) return undefined;
+  // One that was replaced by the next between two looks brought no agent that anybody saw.
+  const now = boot?.number === was ? boot : undefined;
+  if (now !== undefined && now.closedAt === undefined) return undefined;
+  if (now?.contestedAt !== undefined) return 'contested';
+  if (bootTries > before.bootTries || (failed !== null && failed.at !== before.failedAt)) return 'failed';
+  return now?.redeemed === undefined ? 'given_up' : 'served';
+};
+
 interface Known {
   readonly state: Host['state'];
   readonly since: number;
   readonly failedAt: number | undefined;
+  /** The number of the boot that is not over yet. */
+  readonly openBoot: number | undefined;
+  readonly bootTries: number;
   /** When the present generation was asked for. */
   readonly generation: number;
   readonly askedAt: number;
 }
-/** Follows hosts by their changes: transitions, time in a state, time from the claim (or its next generation) to provisioned. */
+/** Follows hosts by their changes: transitions, boots that ended, time in a state, time from the claim (or its next generation) to provisioned. */
 export class HostMeter {
   readonly #clock: Pick<Clock, 'now'>;
   readonly #meter: Meter;
@@ -149,8 +165,12 @@ export class HostMeter {
     const isSameWish = before !== undefined && before.generation === generation;
     const askedAt = isSameWish ? before.askedAt : generation === 1 ? (host.claim?.createdAt ?? now) : now;
     const since = before?.state === host.state ? before.since : now;
-    this.#known.set(host.id, { state: host.state, since, failedAt: host.failed?.at, generation, askedAt });
+    const openBoot = host.boot?.closedAt === undefined ? host.boot?.number : undefined;
+    const { bootTries } = host;
+    this.#known.set(host.id, { state: host.state, since, failedAt: host.failed?.at, openBoot, bootTries, generation, askedAt });
     if (before === undefined) return;
+    const end = bootEnd(before, host);
+    if (end !== undefined) this.#meter.count('boots', { outcome: end });
     if (host.failed !== null && host.failed.at !== before.failedAt) this.#meter.count('host_failures', { code: host.failed.code });
     if (before.state === host.state) return;
     this.#meter.count('host_transitions', { from: before.state, to: host.state });

@@ -3,13 +3,14 @@ import type { StatusJson } from './api/access-types.ts';
 import type { TokenBook } from './api/tokens.ts';
 import { bootFileNames } from './boot/decide.ts';
 import type { Config } from './config.ts';
-import { doorsOf } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
+import type { HostPort } from './host-ports.ts';
 import { hostStates } from './host/host.ts';
 import { ipv4Number } from './wire/address.ts';
 import type { Ipv4 } from './wire/address.ts';
 import type { Reading } from './world/meter.ts';
-import type { World } from './world/world.ts';
+import type { LocalAddress, World } from './world/world.ts';
+import { warningsOf } from './warnings.ts';
 
 /** An admin listener as it is now. */
 export interface Watched {
@@ -73,78 +74,39 @@ const filesOf = async (world: World, config: Config, daemon: Daemon): Promise<St
   return [...boot, ...agent];
 };
 
+/** Why nobody comes in at a port that is open; undefined where they may. A cable that is out is no reason: the port stays, and hosts come when it is in. */
+const lostOf = ({ interface: name, address }: HostPort, local: readonly LocalAddress[]): string | undefined => {
+  const here = local.filter((one) => one.interface === name);
+  if (here.some(({ link }) => link === 'down')) return `${name} is switched off: ip link set ${name} up`;
+  if (address === undefined || here.some((one) => one.address === address)) return undefined;
+  return `${name} has the address ${address} no more: ip address add ${address}/… dev ${name}`;
+};
 const told = (name: string, at: string, reason: string | undefined): StatusJson['listeners'][number] =>
   reason === undefined ? { name, at, bound: true } : { name, at, bound: false, reason };
-/** A port is ours where it was opened, was not closed since, and its interface still has the address. */
-const listenersOf = ({ world, config, daemon, admin }: StatusParts): StatusJson['listeners'] => {
+const listenersOf = ({ world, daemon, admin }: StatusParts): StatusJson['listeners'] => {
   const local = world.net.localAddresses();
-  const { boot } = config;
-  const interfaces = new Set(config.subnets.map((subnet) => subnet.interface));
   return [
-    ...Array.from(interfaces, (name) =>
-      told('dhcp', `${name}:67`, local.some((one) => one.interface === name) ? undefined : `${name} is gone, or has no address any more`),
-    ),
-    ...doorsOf(config).flatMap(({ interface: name, serverAddress }) => {
-      const isThere = local.some((one) => one.interface === name && one.address === serverAddress);
-      const lost = isThere ? undefined : `${name} has the address ${serverAddress} no more`;
-      const closed = daemon.isServing() ? lost : 'the port was closed; the log says why';
-      return [
-        told('tftp', `${serverAddress}:69`, lost),
-        told('boot', `${serverAddress}:${boot.httpPort}`, closed),
-        told('agent', `${serverAddress}:${boot.agentPort}`, closed),
-      ];
+    ...daemon.ports().map((port) => {
+      const closed = `its socket is closed, or ${port.interface} was taken away: restart the daemon when it is there`;
+      return told(port.name, `${port.address ?? port.interface}:${port.port}`, port.isOpen() ? lostOf(port, local) : closed);
     }),
     ...admin.map(({ at, isListening }) => told('admin', at, isListening() ? undefined : 'the port was closed; the log says why')),
   ];
 };
 
-const dayMs = 24 * 3600_000;
-const certificateWarningMs = 30 * dayMs;
-/** A clock may be set by so much without anybody minding. */
-const clockBackMs = 60_000;
-const dateText = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
-
-const certificateWarnings = ({ world, admin }: StatusParts): readonly string[] =>
-  admin.flatMap(({ at, certificateUntil }) => {
-    if (certificateUntil === undefined || certificateUntil - world.clock.now() > certificateWarningMs) return [];
-    const ends = certificateUntil <= world.clock.now() ? 'ended on' : 'ends on';
-    return [`the certificate of the API at ${at} ${ends} ${dateText(certificateUntil)}: renew its file and restart the daemon`];
-  });
-const tokenWarnings = ({ world, admin, tokens }: StatusParts): readonly string[] => {
-  const good = tokens.list().filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt ?? Infinity) > world.clock.now());
-  if (admin.length < 2 || good.length > 0) return [];
-  return ['the API listens on TCP, and no token is good: nobody can come in there. Make one over the socket: remuda token create'];
-};
-/** Entries of the journal that are younger than now: somebody set the clock back, and leases and tickets live longer than they should. */
-const clockWarnings = async ({ world, daemon }: StatusParts): Promise<readonly string[]> => {
-  const newest = await daemon.records.newestEntry();
-  const [entry] = newest === 0 ? [] : await daemon.records.journal({ after: newest - 1, most: 1 });
-  if (entry === undefined || entry.at - world.clock.now() < clockBackMs) return [];
-  return [
-    `the clock was set back by ${Math.round((entry.at - world.clock.now()) / 1000)} s: leases and tickets seem younger than they are`,
-  ];
-};
-const warningsOf = async (parts: StatusParts): Promise<readonly string[]> => {
-  const failure = parts.daemon.writeFailure();
-  return [
-    ...(failure === undefined ? [] : [`the last change could not be kept: ${failure}`]),
-    ...certificateWarnings(parts),
-    ...tokenWarnings(parts),
-    ...(await clockWarnings(parts)),
-  ];
-};
-
 export const statusOf = async (parts: StatusParts): Promise<StatusJson> => {
   const { world, config, daemon, version } = parts;
+  const files = await filesOf(world, config, daemon);
+  const freeBytes = await world.files.freeBytes(config.data);
   return {
     version,
     startedAt: daemon.startedAt,
     now: world.clock.now(),
     listeners: listenersOf(parts),
     networks: networksOf(world, config, daemon),
-    files: await filesOf(world, config, daemon),
-    freeBytes: await world.files.freeBytes(config.data),
-    warnings: [...(await warningsOf(parts))],
+    files,
+    freeBytes,
+    warnings: await warningsOf(parts, { files, freeBytes }),
   };
 };
 
@@ -164,7 +126,17 @@ export const unreadyOf = async (parts: StatusParts): Promise<readonly string[]> 
   ];
 };
 
-/** What the gauges show now. */
+const tftpReading = (daemon: Daemon): Reading => {
+  const { received, malformed, failed, started, done, refused, timeout, givenUp, busy, notFound, notRead, bytes } = daemon.tftpCounters();
+  const requests = { received, malformed, failed, started, busy, not_found: notFound, not_read: notRead };
+  const transfers = { ok: done, aborted: refused + givenUp, timed_out: timeout, refused: busy + notFound + notRead };
+  return [
+    ...Object.entries(requests).map(([what, value]) => ({ name: 'tftp_requests' as const, labels: { what }, value })),
+    ...Object.entries(transfers).map(([outcome, value]) => ({ name: 'tftp_transfers' as const, labels: { outcome }, value })),
+    { name: 'tftp_bytes', value: bytes },
+  ];
+};
+/** What the gauges and tallies show now. */
 export const readingOf = async (parts: StatusParts): Promise<Reading> => {
   const { daemon } = parts;
   const [status, images] = await Promise.all([statusOf(parts), daemon.images.list()]);
@@ -181,9 +153,18 @@ export const readingOf = async (parts: StatusParts): Promise<Reading> => {
     { name: 'images', value: images.length },
     { name: 'leases', value: daemon.leases().length },
     { name: 'other_dhcp_servers', value: daemon.otherServers().length },
+    { name: 'control_running', value: daemon.load().running },
+    { name: 'control_queued', value: daemon.load().queued },
     ...Object.entries(daemon.dhcpCounters()).map(([what, value]) => ({ name: 'dhcp_messages' as const, labels: { what }, value })),
+    ...tftpReading(daemon),
     { name: 'free_bytes', value: status.freeBytes },
-    { name: 'warnings', value: status.warnings.length },
+    ...status.warnings
+      .filter(({ level }) => level === 'warning')
+      .map(({ code }, _index, all) => ({
+        name: 'warnings' as const,
+        labels: { code },
+        value: all.filter((one) => one.code === code).length,
+      })),
     ...status.listeners.map(({ name, at, bound }) => ({ name: 'listeners_bound' as const, labels: { name, at }, value: bound ? 1 : 0 })),
     { name: 'start_time_seconds', value: daemon.startedAt / 1000 },
   ];

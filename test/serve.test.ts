@@ -170,7 +170,10 @@ describe('the doors of the API', () => {
     );
     const status = statusJson.parse(JSON.parse(own.text));
     assert.ok(status.listeners.length === 8 && status.listeners.every(({ bound }) => bound), JSON.stringify(status.listeners));
-    assert.match(status.warnings.join('\n'), /certificate of the API at 10\.77\.0\.1:7472 ends on \d{4}-/);
+    const said = status.warnings.map(({ level, code, text }) => `${level} ${code}: ${text}`).join('\n');
+    assert.match(said, /^warning certificate-ends: the certificate of the API at 10\.77\.0\.1:7472 ends on \d{4}-/m);
+    assert.match(said, /^information unsigned-images: /m);
+    assert.match(said, /^information key-beside-database: .*\/data\/key/m);
     assert.equal(
       (await served.ask({ url: 'http://10.77.0.1:7471/v1/status', headers: bearer(token) })).status,
       0,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseConfig } from '../src/config.ts';
-import { doorsOf } from '../src/daemon.ts';
+import { doorsOf } from '../src/host-ports.ts';
 import { RemudaError } from '../src/errors.ts';
 
 const head = 'boot: { agent: /agent, firmware: /firmware }\nsubnets:\n';

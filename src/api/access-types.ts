@@ -45,6 +45,25 @@ export type AuditRowJson = z.infer<typeof auditRowJson>;
 export const readyJson = z.object({ ready: z.boolean(), reasons: z.array(z.string()) });
 export const healthJson = z.object({ status: z.literal('ok') });
 
+export const warningCodes = [
+  'write-failed',
+  'certificate-ends',
+  'no-token',
+  'clock-set-back',
+  'no-carrier',
+  'boot-program-missing',
+  'other-dhcp-server',
+  'disk-nearly-full',
+  'unsigned-images',
+  'key-beside-database',
+] as const;
+export const warningJson = z.object({
+  level: z.enum(['warning', 'information']),
+  code: z.enum(warningCodes),
+  text: z.string(),
+});
+export type WarningJson = z.infer<typeof warningJson>;
+
 /** What the daemon knows of itself; `doctor` reads it. */
 export const statusJson = z.object({
   version: z.string(),
@@ -92,8 +111,8 @@ export const statusJson = z.object({
   ),
   /** Free space where images and the store live. */
   freeBytes: z.number(),
-  /** What else the daemon finds wrong, one plain sentence each. */
-  warnings: z.array(z.string()),
+  /** What the daemon finds of itself, each a plain sentence with what to do: a `warning` is wrong, an `information` is a choice worth knowing. */
+  warnings: z.array(warningJson),
 });
 export type StatusJson = z.infer<typeof statusJson>;
 

@@ -77,7 +77,9 @@ const renderStatus = (status: StatusJson, { style, now }: Look): string => {
     ],
     style,
   );
-  const warnings = status.warnings.map((text) => `${style('warn', 'warning')}: ${plainText(text)}\n`).join('');
+  const warnings = status.warnings
+    .map(({ level, text }) => `${style(level === 'warning' ? 'warn' : 'dim', level)}: ${plainText(text)}\n`)
+    .join('');
   return [about, listeners, networks, ...(warnings === '' ? [] : [warnings])].join('\n');
 };
 

@@ -131,6 +131,17 @@ const images = ({ images: all, status }: Seen): readonly Finding[] => [
     : []),
 ];
 
+/** The daemon's own words, but for what was said of them above, and better. */
+const own = ({ status }: Seen): readonly Finding[] =>
+  status.warnings
+    .filter(
+      ({ code }) =>
+        code !== 'boot-program-missing' &&
+        code !== 'other-dhcp-server' &&
+        !(code === 'disk-nearly-full' && status.freeBytes < freeBytesMin),
+    )
+    .map(({ level, text }) => ({ level: level === 'warning' ? 'warn' : 'note', what: text }));
+
 /** All findings, in the order in which a boot needs what they look at. */
 export const diagnose = (seen: Seen): readonly Finding[] => [
   ok(`the daemon answers: version ${seen.status.version}, up for ${durationText(seen.status.now - seen.status.startedAt)}`),
@@ -140,11 +151,12 @@ export const diagnose = (seen: Seen): readonly Finding[] => [
   ...files(seen),
   ...images(seen),
   ...hostFindings(seen),
-  ...seen.status.warnings.map((text) => warn(text, undefined, 'the daemon\u2019s log says more')),
+  ...own(seen),
 ];
 
 const marks: Readonly<Record<Finding['level'], readonly [text: string, tone: Tone]>> = {
   ok: ['ok  ', 'good'],
+  note: ['note', 'dim'],
   warn: ['warn', 'warn'],
   bad: ['BAD ', 'bad'],
 };

@@ -1,7 +1,8 @@
 /** One thing that the doctor found: what it is, why it matters, what to do about it. */
 
 export interface Finding {
-  readonly level: 'ok' | 'warn' | 'bad';
+  /** `note`: nothing is wrong; a choice that is worth knowing. */
+  readonly level: 'ok' | 'note' | 'warn' | 'bad';
   readonly what: string;
   /** What comes of it; absent where it is said already. */
   readonly why?: string;

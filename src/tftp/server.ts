@@ -52,6 +52,12 @@ const noneCounted = {
   /** Of the files that arrived whole. */
   bytes: 0,
 };
+/** Of several servers together. */
+export const summed = (all: readonly TftpCounters[]): TftpCounters => {
+  const sum = { ...noneCounted };
+  for (const one of all) for (const key of Object.keys(sum) as (keyof TftpCounters)[]) sum[key] += one[key];
+  return sum;
+};
 export type TftpCounters = { readonly [K in keyof typeof noneCounted]: number };
 
 export interface TftpServer {

@@ -25,11 +25,11 @@ const attempt = async <T>(what: string, path: string, run: () => Promise<T>): Pr
   try {
     return await run();
   } catch (cause) {
-    // What the source of the bytes says is not about the file.
-    if (cause instanceof RemudaError) throw cause;
     const errno = errnoOf(cause);
-    const code = (errno === undefined ? undefined : codesByErrno[errno]) ?? 'internal';
-    throw new RemudaError(code, `cannot ${what} ${path}: ${explain[code] ?? errno ?? String(cause)}`, { cause, values: { path, errno } });
+    // What the source of the bytes says is not about the file: only the system and Node have such codes.
+    if (errno === undefined || !/^E[A-Z]/.test(errno)) throw cause;
+    const code = codesByErrno[errno] ?? 'internal';
+    throw new RemudaError(code, `cannot ${what} ${path}: ${explain[code] ?? errno}`, { cause, values: { path, errno } });
   }
 };
 
@@ -121,5 +121,10 @@ export const realFiles: Files = {
     attempt('measure', path, async () => {
       const { bavail, bsize } = await statfs(path);
       return bavail * bsize;
+    }),
+  totalBytes: (path) =>
+    attempt('measure', path, async () => {
+      const { blocks, bsize } = await statfs(path);
+      return blocks * bsize;
     }),
 };

@@ -1,11 +1,11 @@
 /** The meter of the process: counters, histograms and gauges in the text form that Prometheus reads, by prom-client. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { counters, durations, gauges } from './metrics.ts';
-import type { CounterName, DurationName, GaugeName, Labels } from './metrics.ts';
+import { counters, durations, gauges, tallies } from './metrics.ts';
+import type { CounterName, DurationName, GaugeName, Labels, TallyName } from './metrics.ts';
 import type { Meter } from './world.ts';
 
-/** Read at the moment of the question: what a gauge shows for each set of labels. */
-export type Reading = readonly { readonly name: GaugeName; readonly labels?: Labels; readonly value: number }[];
+/** Read at the moment of the question: what a gauge or a tally shows for each set of labels. */
+export type Reading = readonly { readonly name: GaugeName | TallyName; readonly labels?: Labels; readonly value: number }[];
 export interface PrometheusMeter extends Meter {
   readonly contentType: string;
   /** All metrics, the process's own among them (resident memory, CPU seconds, event loop, open descriptors). */
@@ -22,6 +22,8 @@ const mapOf = <N extends string, T>(
 ): ReadonlyMap<N, T> =>
   new Map((Object.keys(table) as N[]).map((name) => [name, make(name, { help: table[name].help, labelNames: [...table[name].labels] })]));
 
+const isTally = (name: GaugeName | TallyName): name is TallyName => name in tallies;
+
 export const prometheusMeter = (): PrometheusMeter => {
   const registers = [new Registry()] as const;
   const [registry] = registers;
@@ -37,14 +39,22 @@ export const prometheusMeter = (): PrometheusMeter => {
     gauges,
     (name, facts) => new Gauge({ name: `${prefix}${name}`, ...facts, registers: [registry] }),
   );
+  const tallying = mapOf<TallyName, Counter>(
+    tallies,
+    (name, facts) => new Counter({ name: `${prefix}${name}_total`, ...facts, registers: [registry] }),
+  );
+  const show = ({ name, labels = {}, value }: Reading[number]): void => {
+    if (isTally(name)) tallying.get(name)?.inc({ ...labels }, value);
+    else showing.get(name)?.set({ ...labels }, value);
+  };
   collectDefaultMetrics({ register: registry });
   return {
     count: (name, labels = {}, by = 1) => counting.get(name)?.inc({ ...labels }, by),
     took: (name, seconds, labels = {}) => timing.get(name)?.observe({ ...labels }, seconds),
     contentType: registry.contentType,
     text: async (reading) => {
-      for (const gauge of showing.values()) gauge.reset();
-      for (const { name, labels = {}, value } of reading) showing.get(name)?.set({ ...labels }, value);
+      for (const metric of [...showing.values(), ...tallying.values()]) metric.reset();
+      for (const one of reading) show(one);
       return await registry.metrics();
     },
   };

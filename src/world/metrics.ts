@@ -10,11 +10,22 @@ export const counters = {
   api_refusals: { help: 'Requests that were not let in: no good token, no sufficient role, too many', labels: ['code'] },
   boot_requests: { help: 'Requests of firmware, agents and installed systems, by route and status', labels: ['route', 'status'] },
   boot_tickets: { help: 'Boot scripts given for a ticket, and refused', labels: ['outcome'] },
-  image_bytes: { help: 'Bytes of image chunks given to agents', labels: [] },
+  image_bytes: { help: 'Bytes of image chunks that agents were answered', labels: [] },
   power_commands: { help: 'Commands to BMCs: settled, unsettled, or the code of the failure', labels: ['wanted', 'outcome'] },
   control_runs: { help: 'Activations of the control loop, by result', labels: ['result'] },
   host_transitions: { help: 'Changes of state of hosts', labels: ['from', 'to'] },
+  boots: { help: 'Network boots that ended: served, failed, contested, or given_up before an agent came', labels: ['outcome'] },
   host_failures: { help: 'Steps of hosts that failed, by code', labels: ['code'] },
+} as const satisfies Record<string, Metric>;
+/** Counted where the thing is done, and read at the moment of the question; they too only ever grow, and are `remuda_<name>_total`. */
+export const tallies = {
+  dhcp_messages: { help: 'What the DHCP server met and did, by kind', labels: ['what'] },
+  tftp_requests: { help: 'What came to the TFTP port, and what of it began no transfer', labels: ['what'] },
+  tftp_transfers: {
+    help: 'TFTP transfers that ended: ok, aborted by the client, timed_out; and requests that were refused',
+    labels: ['outcome'],
+  },
+  tftp_bytes: { help: 'Bytes of the files that arrived whole over TFTP', labels: [] },
 } as const satisfies Record<string, Metric>;
 /** Durations in seconds, as histograms. */
 export const durations = {
@@ -31,16 +42,18 @@ export const gauges = {
   hosts_failed: { help: 'Hosts with a failed step', labels: [] },
   claims: { help: 'Claims that hold a host', labels: [] },
   images: { help: 'Images by name', labels: [] },
-  dhcp_messages: { help: 'What the DHCP server met and did since it started, by kind', labels: ['what'] },
+  control_running: { help: 'Activations of the control loop that run now, one for a host', labels: [] },
+  control_queued: { help: 'Hosts that changed while their activation runs, and come again at once', labels: [] },
   other_dhcp_servers: { help: 'DHCP servers on our wires that are not ours', labels: [] },
   leases: { help: 'DHCP leases that have not ended', labels: [] },
   free_bytes: { help: 'Free space where images and the store live', labels: [] },
-  warnings: { help: 'Warnings that `remuda doctor` shows', labels: [] },
+  warnings: { help: 'What the daemon finds wrong with itself, as `remuda doctor` shows it, by code', labels: ['code'] },
   listeners_bound: { help: '1 where the daemon listens as it should', labels: ['name', 'at'] },
   start_time_seconds: { help: 'When the daemon started, seconds since 1970', labels: [] },
 } as const satisfies Record<string, Metric>;
 
 export type CounterName = keyof typeof counters;
+export type TallyName = keyof typeof tallies;
 export type DurationName = keyof typeof durations;
 export type GaugeName = keyof typeof gauges;
 export type Labels = Readonly<Record<string, string>>;

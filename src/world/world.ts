@@ -189,6 +189,8 @@ export interface Files {
   remove(path: string): Promise<void>;
   /** What a user without privileges may still write to the file system that holds this path. Throws `not-found`. */
   freeBytes(path: string): Promise<number>;
+  /** The size of that file system. Throws `not-found`. */
+  totalBytes(path: string): Promise<number>;
 }
 
 export interface LogFields {

@@ -174,8 +174,13 @@ describe('what usually goes wrong, each alone', () => {
     },
     {
       name: 'what else the daemon says',
-      seen: { ...well, status: { ...status, warnings: ['the store is slow'] } },
-      says: /^warn: the store is slow/,
+      seen: { ...well, status: { ...status, warnings: [{ level: 'warning', code: 'no-carrier', text: 'eth1 has no carrier' }] } },
+      says: /^warn: eth1 has no carrier/,
+    },
+    {
+      name: 'what the daemon lets be known is told, and is no trouble',
+      seen: { ...well, status: { ...status, warnings: [{ level: 'information', code: 'unsigned-images', text: 'no signature' }] } },
+      says: /^note: no signature/,
     },
   ];
   for (const { name, seen, says } of cases)

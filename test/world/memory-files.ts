@@ -68,7 +68,7 @@ export class MemoryFiles implements Files {
     if (!this.disk.has(source)) throw new RemudaError('not-found', `cannot rename ${from}: there is no such file`);
     if ((await this.list(target)).length > 0) throw new RemudaError('internal', `cannot rename ${from} to ${to}: ENOTEMPTY`);
     await this.#options.beforeWrite?.(to, 'write');
-    for (const [name, node] of [...this.disk])
+    for (const [name, node] of Array.from(this.disk))
       if (name === source || name.startsWith(`${source}/`)) {
         this.disk.delete(name);
         this.disk.set(target + name.slice(source.length), node);
@@ -100,6 +100,10 @@ export class MemoryFiles implements Files {
     this.disk.delete(name);
   }
 
+  async totalBytes(path: string): Promise<number> {
+    await this.freeBytes(path);
+    return this.#options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
+  }
   async freeBytes(path: string): Promise<number> {
     if (!this.disk.has(plain(path))) throw new RemudaError('not-found', `there is no ${path}`);
     const used = [...this.disk.values()].reduce((sum, node) => sum + node.bytes.length, 0);
