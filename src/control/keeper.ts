@@ -31,6 +31,7 @@ export class Keeper {
   readonly #presence: PresenceBook;
   readonly #hosts = new Map<string, Host>();
   readonly #byMac = new Map<Mac, string>();
+  #sorted: readonly Host[] | undefined;
   #wake: (hostId: string) => void = () => undefined;
   #forgotten: (hostId: string) => void = () => undefined;
 
@@ -49,8 +50,9 @@ export class Keeper {
     this.#wake = wake;
     this.#forgotten = forgotten;
   }
+  /** By name; the same list until a host changes, so that what is computed of it may be kept with it. */
   all(): readonly Host[] {
-    return [...this.#hosts.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return (this.#sorted ??= [...this.#hosts.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)));
   }
   get(id: string): Host | undefined {
     return this.#hosts.get(id);
@@ -82,6 +84,7 @@ export class Keeper {
     refuseOther(host, ifVersion);
     await this.#store.forget(host.id, host.version);
     this.#hosts.delete(host.id);
+    this.#sorted = undefined;
     for (const mac of host.macs) if (this.#byMac.get(mac) === host.id) this.#byMac.delete(mac);
     this.#presence.forget(host.id);
     this.#forgotten(host.id);
@@ -119,6 +122,7 @@ export class Keeper {
     const known = this.#hosts.get(host.id);
     if (known !== undefined && known.version >= host.version) return;
     this.#hosts.set(host.id, host);
+    this.#sorted = undefined;
     // A MAC that went is recognised no more, unless another host has it by now.
     for (const mac of known?.macs ?? []) if (this.#byMac.get(mac) === host.id) this.#byMac.delete(mac);
     for (const mac of host.macs) this.#byMac.set(mac, host.id);

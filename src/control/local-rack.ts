@@ -15,6 +15,14 @@ import { changeMacs, locate, power, setBmc } from './person.ts';
 import type { Accept, Asker, Describe, DryRun, HostView, Rack, Reprovision } from './rack.ts';
 import { bmcClash, identityClash, placeClash, rosterOf } from './roster.ts';
 
+const indexes = new WeakMap<readonly Host[], IdentityIndex>();
+/** Of the keeper's list, which stays the same until a host changes. */
+const indexOf = (hosts: readonly Host[]): IdentityIndex => {
+  const index = indexes.get(hosts) ?? identityIndex(hosts);
+  indexes.set(hosts, index);
+  return index;
+};
+
 const viewOf = ({ presence }: RackParts, host: Host, index: IdentityIndex): HostView => {
   const { doing, progress } = presence.of(host.id);
   const busy = progress !== undefined && host.job?.id === progress.job;
@@ -113,10 +121,10 @@ export const localRack = (parts: RackParts): Rack => {
     hosts: () =>
       Promise.resolve().then(() => {
         const hosts = keeper.all();
-        const index = identityIndex(hosts);
+        const index = indexOf(hosts);
         return hosts.map((host) => viewOf(parts, host, index));
       }),
-    host: (idOrName) => Promise.resolve().then(() => viewOf(parts, keeper.find(idOrName), identityIndex(keeper.all()))),
+    host: (idOrName) => Promise.resolve().then(() => viewOf(parts, keeper.find(idOrName), indexOf(keeper.all()))),
     enrol: (spec, as) => enrol(parts, spec, as),
     enrolMany: (wanted, as) => enrolMany(parts, wanted, as),
     describe: (idOrName, patch, as) => describe(parts, idOrName, patch, as),

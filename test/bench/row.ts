@@ -27,6 +27,9 @@ export const lessIsBetter = (
   const ratio = median(peer) / median(ours);
   return { ...what, ours: rounded(median(ours)), peer: rounded(median(peer)), ratio: rounded(ratio), met: ratio >= what.goal };
 };
+/** Where there is no peer, only what we allow ourselves. */
+export const withinBudget = (what: Pick<Row, 'bench' | 'case' | 'metric' | 'unit'>, ours: readonly number[], budget: number): Row =>
+  lessIsBetter({ ...what, peerName: 'budget', goal: 1 }, ours, [budget]);
 export const table = (rows: readonly Row[]): string => {
   const head = ['case', 'metric', 'ours', 'peer', '', 'ratio', 'goal', ''];
   const cells = rows.map((row) => [

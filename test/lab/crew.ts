@@ -42,6 +42,10 @@ export interface LabOptions {
   /** Gives each host a second disk with this content, that nobody may touch. */
   readonly foreign?: Uint8Array;
   readonly quirks?: Readonly<Record<string, unknown>>;
+  /** Default 384. */
+  readonly memoryMiB?: number;
+  /** Default 64. */
+  readonly diskMiB?: number;
 }
 export class Lab {
   readonly lab: LabWorld;
@@ -71,8 +75,8 @@ export class Lab {
         bmc: [...(options.bmc ?? options.firmware.map((_, index) => (index % 2 === 0 ? ('redfish' as const) : ('ipmi' as const))))],
         folder: place.folder,
         accel: 'tcg',
-        memoryMiB: 384,
-        diskMiB: 64,
+        memoryMiB: options.memoryMiB ?? 384,
+        diskMiB: options.diskMiB ?? 64,
         ...(foreign === undefined ? {} : { foreignDiskMiB: foreign.length / 1024 / 1024 }),
         ...(options.quirks === undefined ? {} : { quirks: options.quirks }),
       },
