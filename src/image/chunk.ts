@@ -15,7 +15,11 @@ export async function* chunksOf(pieces: AsyncIterable<Uint8Array>, chunkBytes: n
   for await (const piece of pieces) {
     total += piece.length;
     if (total > bytesMax)
-      throw new RemudaError('too-large', `the image is larger than ${bytesMax} bytes, the most that is accepted`, { values: { bytesMax } });
+      throw new RemudaError(
+        'too-large',
+        `the image is larger than ${bytesMax} bytes, the most that is accepted; if that is right, raise limits.imageBytesMax`,
+        { values: { bytesMax } },
+      );
     for (let at = 0; at < piece.length;) {
       const count = Math.min(piece.length - at, chunkBytes - filled);
       chunk.set(piece.subarray(at, at + count), filled);

@@ -269,7 +269,7 @@ class Download {
   #tooLarge(): RemudaError {
     return new RemudaError(
       'too-large',
-      `${shown(this.#url)} has more than ${this.#job.limits.imageBytesMax} bytes, the most that is accepted`,
+      `${shown(this.#url)} has more than ${this.#job.limits.imageBytesMax} bytes, the most that is accepted; if that is right, raise limits.imageBytesMax`,
     );
   }
 }

@@ -196,7 +196,7 @@ export const openQcow2 = async (source: ByteSource, bytesMax: number): Promise<O
   if (header.sizeBytes > bytesMax)
     throw new RemudaError(
       'too-large',
-      `the QCOW2 image ${source.name} holds a disk of ${header.sizeBytes} bytes; at most ${bytesMax} are accepted`,
+      `the QCOW2 image ${source.name} holds a disk of ${header.sizeBytes} bytes; at most ${bytesMax} are accepted; if that is right, raise limits.imageBytesMax`,
     );
   const needed = Math.ceil(header.sizeBytes / (header.clusterBytes * (header.clusterBytes / entryBytes)));
   if (header.l1Entries < needed) throw damaged(source, `its L1 table has ${header.l1Entries} entries instead of ${needed}`);

@@ -59,7 +59,10 @@ export const openSource = async (source: ByteSource, limits: SourceLimits): Prom
   const packing = packedMagic.find(([begins]) => begins.test(magic))?.[1];
   const totalBytes = packing === undefined ? sizeBytes : await unpackedBytes(source, packing);
   if (totalBytes !== undefined && totalBytes > limits.imageBytesMax)
-    throw new RemudaError('too-large', `the image in ${name} has ${totalBytes} bytes; at most ${limits.imageBytesMax} are accepted`);
+    throw new RemudaError(
+      'too-large',
+      `the image in ${name} has ${totalBytes} bytes; at most ${limits.imageBytesMax} are accepted; if that is right, raise limits.imageBytesMax`,
+    );
   if (packing === undefined) return { name, kind: 'raw', totalBytes, pieces: () => piecesOf(source) };
   return { name, kind: packing, totalBytes, pieces: () => notTooDense(source, unpack(source, packing), limits) };
 };

@@ -11,8 +11,8 @@ export const run = (command: string, ...args: readonly string[]): string =>
 export interface Place {
   readonly namespace: string;
   readonly folder: string;
-  /** Writes remuda.yaml into the folder; paths are those that the daemon sees. */
-  config(paths: { readonly data: string; readonly run: string; readonly share: string }): string;
+  /** Writes remuda.yaml into the folder; paths are those that the daemon sees, `more` are further settings. */
+  config(paths: { readonly data: string; readonly run: string; readonly share: string }, more?: Readonly<Record<string, unknown>>): string;
   [Symbol.dispose](): void;
 }
 export const makePlace = (name: string): Place => {
@@ -29,7 +29,7 @@ export const makePlace = (name: string): Place => {
   return {
     namespace,
     folder,
-    config: ({ data, run: runFolder, share }) => {
+    config: ({ data, run: runFolder, share }, more = {}) => {
       const path = join(folder, 'remuda.yaml');
       writeFileSync(
         path,
@@ -41,7 +41,10 @@ subnets:
     cidr: 10.91.0.0/24
     serverAddress: 10.91.0.1
     pool: { from: 10.91.0.100, to: 10.91.0.199 }
-`,
+${Object.entries(more)
+  // JSON is YAML.
+  .map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
+  .join('')}`,
       );
       return path;
     },
