@@ -4,7 +4,9 @@ import type { Command } from './commands.ts';
 import { suitesIn } from './cipher-suites.ts';
 import type { SuiteRecord } from './cipher-suites.ts';
 import type { Line } from './line.ts';
+import { DecodeError } from '../../wire/reader.ts';
 import { answersTo, Completion, decodeMessage, encodeMessage, requestMessage } from './message.ts';
+import type { Message } from './message.ts';
 import { Privilege } from './opening.ts';
 import { openingPacket, outsidePacket, PayloadType, presencePing, saysIpmi } from './packet.ts';
 
@@ -22,7 +24,18 @@ export interface Capabilities {
 interface Reply {
   readonly code: number;
   readonly data: Uint8Array;
+  /** Its checksums are right. Supermicro X9 boards compute them wrong (FreeIPMI, `nochecksumcheck`): then somebody is there, and no more is known. */
+  readonly isSound: boolean;
 }
+/** The checksums are all that protects a message outside of a session. */
+const messageIn = (bytes: Uint8Array): { readonly message: Message; readonly isSound: boolean } => {
+  try {
+    return { message: decodeMessage(bytes), isSound: true };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return { message: decodeMessage(bytes, 'ignored'), isSound: false };
+  }
+};
 /** One message in a packet outside of any session, v1.5 or v2.0 as the command wants it. */
 const askOutside = async <Q extends object, A extends object>(
   line: Line,
@@ -36,9 +49,9 @@ const askOutside = async <Q extends object, A extends object>(
     datagram: () => datagram,
     take: (packet) => {
       if (packet.kind === 'asf' || packet.session !== 0) return undefined;
-      const response = decodeMessage(packet.kind === 'v15' ? packet.message : packet.data);
+      const { message: response, isSound } = messageIn(packet.kind === 'v15' ? packet.message : packet.data);
       const [code] = response.data;
-      return answersTo(response, message) && code !== undefined ? { code, data: response.data.subarray(1) } : undefined;
+      return answersTo(response, message) && code !== undefined ? { code, data: response.data.subarray(1), isSound } : undefined;
     },
     waitsMs,
     signal,
@@ -63,6 +76,8 @@ export const capabilitiesOf = async (line: Line, asking: Asking): Promise<Capabi
     const request = { channel: { number: thisChannel, v20 }, privilege: { level: Privilege.administrator } };
     const reply = await askOutside(line, { of: getChannelAuthentication, request }, asking);
     if (reply === undefined) return undefined;
+    // Whether it speaks v2.0 the handshake will show.
+    if (!reply.isSound) break;
     if (reply.code !== Completion.ok) continue;
     const { types, versions, status } = decodeResponse(getChannelAuthentication, reply.data);
     // Without the bit the answer is that of v1.5, which cannot say whether there is v2.0: the handshake will show it.
@@ -80,7 +95,7 @@ export const toldSuites = async (line: Line, asking: Asking): Promise<readonly S
   for (let index = 0; index < listsMax; index++) {
     const request = { channel: thisChannel, payloadType: PayloadType.ipmi, list: { index, bySuite: true } };
     const reply = await askOutside(line, { of: getChannelCipherSuites, request, plus: true }, asking);
-    if (reply === undefined || reply.code !== Completion.ok) break;
+    if (reply === undefined || !reply.isSound || reply.code !== Completion.ok) break;
     const { records: some } = decodeResponse(getChannelCipherSuites, reply.data);
     records.push(...some);
     if (some.length < listBytes) break;

@@ -85,6 +85,7 @@ describe('the way in', () => {
     ['a BMC that wants the reserved bit zero', { refusesExtendedCapabilities: true }, [17]],
     ['no administrator sessions: an operator will do', { refusesAdmin: true }, [17]],
     ['numbers that are skipped', { skipsSequences: true }, [17]],
+    ['checksums that are wrong everywhere: what it can is tried', { wrongChecksums: true, suites: [3] }, [17, 3]],
     ['garbage between the answers', { garbage: true }, [17]],
   ];
   for (const [name, quirks, suites] of table)
