@@ -53,8 +53,26 @@ const challenges: Partial<Record<Code, string>> = {
   unauthenticated: 'Bearer realm="remuda", error="invalid_token"',
   forbidden: 'Bearer realm="remuda", error="insufficient_scope"',
 };
+/** Throws `forbidden` where the caller's role is not enough. */
+const allow = ({ id, role }: AdminRoute, caller: Caller): void => {
+  if (role === 'anyone' || mayAct(caller.role, role)) return;
+  throw new RemudaError(
+    'forbidden',
+    `${id} needs the role ${role}, and ${caller.name} has ${caller.role}: ask an admin for a token with that role`,
+    { values: { needs: role, has: caller.role } },
+  );
+};
 const nobody: Caller = { name: 'anonymous', role: 'viewer' };
 const isRefusal = (code: Code): boolean => code === 'unauthenticated' || code === 'forbidden';
+
+type Answerer = (whole: HttpRequest) => Promise<HttpReply>;
+/** A request from its head to its answer. */
+interface Visit {
+  readonly row: AdminRoute;
+  readonly id: string;
+  /** ms since 1970 */
+  readonly began: number;
+}
 
 /** One for all admin listeners, so that rates and seats count over all of them. */
 export class Door {
@@ -70,19 +88,52 @@ export class Door {
     this.#refusals = new Buckets({ perSecond: apiRefusalsPerMinute / 60, burst: apiRefusalsBurst, namesMax: apiPeersMax });
     this.#seats = new Seats(parts.limits.apiHeldMax, parts.limits.apiHeldPerCallerMax);
   }
-  /** A row of the table as a route of a listener. Every answer carries `X-Request-Id`, every refusal is problem+json. */
+  /**
+   * A row of the table as a route of a listener. Who asks is judged before the body is read. Every answer carries `X-Request-Id`, every
+   * refusal is problem+json.
+   */
   route(row: AdminRoute, kind: DoorKind): Route {
     const { method, path, bodyBytesMax } = row;
-    const handle = (request: HttpRequest): Promise<HttpReply> => this.#answer(row, kind, request);
-    return { method, path, ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }), handle };
+    const enter = (head: HttpRequest): Promise<HttpReply | Answerer> => this.#enter(row, kind, head);
+    const handle = async (request: HttpRequest): Promise<HttpReply> => {
+      const entered = await enter(request);
+      return typeof entered === 'function' ? entered(request) : entered;
+    };
+    return { method, path, ...(bodyBytesMax === undefined ? {} : { bodyBytesMax }), enter, handle };
   }
-  async #answer(row: AdminRoute, kind: DoorKind, request: HttpRequest): Promise<HttpReply> {
-    const { clock, random, meter, log } = this.#parts;
-    const began = clock.now();
-    const id = Buffer.from(random.bytes(9)).toString('base64url');
+  async #enter(row: AdminRoute, kind: DoorKind, head: HttpRequest): Promise<HttpReply | Answerer> {
+    const id = head.id ?? Buffer.from(this.#parts.random.bytes(9)).toString('base64url');
+    const visit: Visit = { row, id, began: this.#parts.clock.now() };
+    const deed: Omit<Deed, 'actor' | 'subject'> = { action: row.id, request: id, peer: head.peer ?? kind };
+    let caller = nobody;
+    try {
+      refuseForeignName(head, this.#parts.names);
+      if (row.role !== 'anyone') caller = this.#callerOf(kind, head);
+      if (kind !== 'socket') this.#bound(row.role === 'anyone' ? `peer ${deed.peer}` : `token ${caller.name}`);
+      allow(row, caller);
+    } catch (error) {
+      return this.#finish(visit, async () => {
+        const code = codeOf(error);
+        if (isRefusal(code)) {
+          this.#parts.meter.count('api_refusals', { code });
+          await this.#parts.audit.refused({ ...deed, subject: Object.values(head.params).join('/'), actor: caller.name }, code);
+        }
+        throw error;
+      });
+    }
+    return (whole) =>
+      this.#finish(visit, async () => {
+        const { subject, run } = row.read(whole, caller);
+        const done = { ...deed, actor: caller.name, subject };
+        return this.#seated(row, `${kind} ${caller.name}`, whole, () => this.#recorded(row, whole, done, run));
+      });
+  }
+  /** What came of it, or the refusal; timed and counted, under the ID of the request. */
+  async #finish({ row, id, began }: Visit, act: () => Promise<HttpReply>): Promise<HttpReply> {
+    const { clock, meter, log } = this.#parts;
     let reply: HttpReply;
     try {
-      reply = await this.#admit(row, kind, { request, id });
+      reply = await act();
     } catch (error) {
       if (codeOf(error) === 'internal') log.error('a request failed', { request: id, action: row.id, error });
       reply = refusal(error, id);
@@ -90,42 +141,6 @@ export class Door {
     meter.count('api_requests', { action: row.id, status: String(reply.status) });
     meter.took('api_request_seconds', (clock.now() - began) / 1000, { action: row.id });
     return { ...reply, headers: { ...reply.headers, 'x-request-id': id } };
-  }
-  async #admit(
-    row: AdminRoute,
-    kind: DoorKind,
-    { request, id }: { readonly request: HttpRequest; readonly id: string },
-  ): Promise<HttpReply> {
-    const deed: Omit<Deed, 'actor'> = {
-      action: row.id,
-      subject: Object.values(request.params).join('/'),
-      request: id,
-      peer: request.peer ?? kind,
-    };
-    let caller = nobody;
-    let ready: Ready;
-    try {
-      refuseForeignName(request, this.#parts.names);
-      if (row.role !== 'anyone') caller = this.#callerOf(kind, request);
-      if (kind !== 'socket') this.#bound(row.role === 'anyone' ? `peer ${deed.peer}` : `token ${caller.name}`);
-      if (row.role !== 'anyone' && !mayAct(caller.role, row.role))
-        throw new RemudaError(
-          'forbidden',
-          `${row.id} needs the role ${row.role}, and ${caller.name} has ${caller.role}: ask an admin for a token with that role`,
-          {
-            values: { needs: row.role, has: caller.role },
-          },
-        );
-      ready = row.read(request, caller);
-    } catch (error) {
-      const code = codeOf(error);
-      if (isRefusal(code)) {
-        this.#parts.meter.count('api_refusals', { code });
-        await this.#parts.audit.refused({ ...deed, actor: caller.name }, code);
-      }
-      throw error;
-    }
-    return this.#seated(row, `${kind} ${caller.name}`, request, () => this.#recorded(row, request, { ...deed, actor: caller.name }, ready));
   }
   #callerOf(kind: DoorKind, request: HttpRequest): Caller {
     if (kind === 'socket') return socketCaller(request);
@@ -149,14 +164,14 @@ export class Door {
     if (waitMs > 0) throw tooMany('too many requests', waitMs);
   }
   /** A change is on record before it is done; a question is not recorded. */
-  async #recorded({ method }: AdminRoute, request: HttpRequest, deed: Deed, { subject, run }: Ready): Promise<HttpReply> {
+  async #recorded({ method }: AdminRoute, request: HttpRequest, deed: Deed, run: Ready['run']): Promise<HttpReply> {
     if (method === 'GET' || method === 'HEAD') return conditional(request, await run());
     const { audit, log } = this.#parts;
-    const ended = await audit.begin({ ...deed, subject });
+    const ended = await audit.begin(deed);
     try {
       const reply = await run();
       await ended('ok');
-      log.info(`${deed.action} by ${deed.actor}`, { request: deed.request, subject });
+      log.info(`${deed.action} by ${deed.actor}`, { request: deed.request, subject: deed.subject });
       return reply;
     } catch (error) {
       await ended(codeOf(error));

@@ -6,11 +6,23 @@ import { errnoOf } from './files.ts';
 import { problem } from './http-problem.ts';
 import type { Problem } from './http-problem.ts';
 
-export const problemReply = (reply: FastifyReply, body: Problem): FastifyReply =>
-  reply
+/** A body that nobody reads: what is left of a small one is here already; for a large one the connection is not worth keeping. */
+const unreadBytesMax = 64 * 1024;
+/** To be called before an answer that leaves the body unread. */
+export const leaveBody = (reply: FastifyReply): void => {
+  const { 'content-length': length, 'transfer-encoding': encoding } = reply.request.headers;
+  if (encoding !== undefined || Number(length ?? 0) > unreadBytesMax) reply.header('connection', 'close');
+};
+
+/** A refusal of the listener itself, under the ID of its request. */
+export const problemReply = (reply: FastifyReply, body: Problem): FastifyReply => {
+  const { id } = reply.request;
+  return reply
     .code(body.status)
     .header('content-type', 'application/problem+json')
-    .send(Buffer.from(JSON.stringify(body)));
+    .header('x-request-id', id)
+    .send(Buffer.from(JSON.stringify({ ...body, instance: `urn:remuda:request:${id}` })));
+};
 
 const rawStatus: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 

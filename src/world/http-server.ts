@@ -13,7 +13,8 @@ import { parseIpv4 } from '../wire/address.ts';
 import { Gone, openBody, sendFile, sendStream } from './http-body.ts';
 import { boundSocket, deviceStands, linux } from './libc.ts';
 import { allowedMethods, problem, problemOf } from './http-problem.ts';
-import { problemReply, rawProblem } from './http-refusal.ts';
+import { leaveBody, problemReply, rawProblem } from './http-refusal.ts';
+import { realRandom } from './random.ts';
 import type { FileBody, HttpListen, HttpReply, HttpRequest, Listener, Log, Method, Route } from './world.ts';
 
 export type HttpLimits = Pick<Limits, 'httpBodyBytes' | 'httpHeaderTimeoutMs' | 'httpRequestTimeoutMs' | 'httpConnectionsMax'>;
@@ -30,6 +31,8 @@ const closeMs = 2000;
 /** Longer than every id and ticket; Fastify's default of 100 would turn a long one into a 404. */
 const paramBytesMax = 1024;
 
+const requestIdBytes = 9;
+
 const requestOf = (request: FastifyRequest, reply: FastifyReply): HttpRequest => {
   const [path = '/', query = ''] = splitOnce(request.raw.url ?? '/');
   const gone = new AbortController();
@@ -38,16 +41,18 @@ const requestOf = (request: FastifyRequest, reply: FastifyReply): HttpRequest =>
   });
   const headers = Object.entries(request.headers).map(([name, value = '']) => [name, Array.isArray(value) ? value.join(', ') : value]);
   return {
+    id: request.id,
     method: request.method as Method,
     path,
     params: { ...(request.params as Readonly<Record<string, string>>) },
     query: new URLSearchParams(query),
     headers: Object.fromEntries(headers) as Readonly<Record<string, string>>,
-    body: request.body instanceof Uint8Array ? request.body : new Uint8Array(),
+    body: bodyOf(request),
     peer: parseIpv4(request.socket.remoteAddress ?? ''),
     signal: gone.signal,
   };
 };
+const bodyOf = ({ body }: FastifyRequest): Uint8Array => (body instanceof Uint8Array ? body : new Uint8Array());
 const splitOnce = (url: string): readonly string[] => {
   const at = url.indexOf('?');
   return at < 0 ? [url] : [url.slice(0, at), url.slice(at + 1)];
@@ -88,7 +93,15 @@ const send = async (reply: FastifyReply, answer: HttpReply, log: Log): Promise<F
   return reply.send(bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 };
 
+type Answerer = (whole: HttpRequest) => Promise<HttpReply>;
+/** A request that was let in and whose body is on its way. */
+interface Entered {
+  readonly head: HttpRequest;
+  readonly answer: Answerer;
+}
+
 const addRoutes = (app: FastifyInstance, routes: readonly Route[], limits: HttpLimits, log: Log): void => {
+  const entered = new WeakMap<FastifyRequest, Entered>();
   const hasHead = new Set(routes.filter((route) => route.method === 'HEAD').map((route) => route.path));
   for (const route of routes) {
     const method = route.method === 'GET' && !hasHead.has(route.path) ? ['GET', 'HEAD'] : route.method;
@@ -97,7 +110,20 @@ const addRoutes = (app: FastifyInstance, routes: readonly Route[], limits: HttpL
       url: route.path,
       exposeHeadRoute: false,
       bodyLimit: route.bodyBytesMax ?? limits.httpBodyBytes,
-      handler: async (request, reply) => await send(reply, await route.handle(requestOf(request, reply)), log),
+      onRequest: async (request, reply) => {
+        if (route.enter === undefined) return;
+        const head = requestOf(request, reply);
+        const answer = await route.enter(head);
+        if (typeof answer === 'function') entered.set(request, { head, answer });
+        else {
+          leaveBody(reply);
+          await send(reply, answer, log);
+        }
+      },
+      handler: async (request, reply) => {
+        const { head, answer } = entered.get(request) ?? { head: requestOf(request, reply), answer: route.handle };
+        return await send(reply, await answer({ ...head, body: bodyOf(request) }), log);
+      },
     });
   }
 };
@@ -107,6 +133,8 @@ const adapter = (options: HttpServerOptions, limits: HttpLimits, makeServer: (ha
   const { log, routes } = options;
   const app = fastify({
     serverFactory: (handler) => makeServer(handler),
+    // Unguessable, so that no line of a log can be forged under the name of another's request.
+    genReqId: () => Buffer.from(realRandom.bytes(requestIdBytes)).toString('base64url'),
     bodyLimit: limits.httpBodyBytes,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: paramBytesMax },
@@ -119,7 +147,8 @@ const adapter = (options: HttpServerOptions, limits: HttpLimits, makeServer: (ha
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => {
     const refusal = problemOf(error);
-    if (refusal.status >= 500) log.error('a request failed', { method: request.method, path: request.routeOptions.url, error });
+    if (refusal.status >= 500)
+      log.error('a request failed', { request: request.id, method: request.method, path: request.routeOptions.url, error });
     return problemReply(reply, refusal);
   });
   app.setNotFoundHandler((request, reply) => {

@@ -55,6 +55,8 @@ export interface LocalAddress {
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export interface HttpRequest {
+  /** The listener's name for it, as `X-Request-Id` has it; absent where the listener gives none. */
+  readonly id?: string;
   readonly method: Method;
   /** Path with `:name` parts resolved into `params`. */
   readonly path: string;
@@ -84,6 +86,11 @@ export interface Route {
   /** `/v1/hosts/:id`; no wildcards. GET routes answer HEAD too. */
   readonly path: string;
   readonly handle: (request: HttpRequest) => Promise<HttpReply>;
+  /**
+   * Instead of `handle`, where a listener can ask before it reads the body (`head` has none): an answer at once, or what answers when
+   * the body is there. Who is not let in sends no megabytes first.
+   */
+  readonly enter?: (head: HttpRequest) => Promise<HttpReply | ((whole: HttpRequest) => Promise<HttpReply>)>;
   /** Default limits.httpBodyBytes. */
   readonly bodyBytesMax?: number;
 }

@@ -131,10 +131,17 @@ test('refusals are problem+json with a stable code', async () => {
     ],
     { limits: { ...limits, httpBodyBytes: 100 } },
   );
+  const ids = new Set<string>();
   const problem = async (path: string, more: Partial<HttpCall> = {}) => {
     const answer = await call(listener.port, path, more);
     assert.equal(answer.headers['content-type'], 'application/problem+json');
-    return { ...(json(answer.body) as object), allow: answer.headers['allow'], sent: answer.status };
+    const { instance, ...said } = json(answer.body) as { readonly instance: string };
+    const id = answer.headers['x-request-id'] ?? '';
+    assert.match(id, /^[\w-]{12}$/);
+    assert.equal(instance, `urn:remuda:request:${id}`);
+    assert.ok(!ids.has(id), 'each has its own');
+    ids.add(id);
+    return { ...said, allow: answer.headers['allow'], sent: answer.status };
   };
   const expected = (code: string, title: string, { status, detail, allow }: { status: number; detail: string; allow?: string }) => ({
     type: `urn:remuda:problem:${code}`,
@@ -163,6 +170,40 @@ test('refusals are problem+json with a stable code', async () => {
   assert.deepEqual(await problem('/v1/small', { method: 'POST', body: 'x'.repeat(11) }), large);
   assert.equal((await call(listener.port, '/v1/small', { method: 'POST', body: 'x'.repeat(10) })).status, 204);
   assert.equal((await problem('/v1/hosts/%ff')).sent, 400);
+  await listener.close();
+});
+
+test('who is not let in, and a body that is too large, are refused before the body is there', async () => {
+  const heads: HttpRequest[] = [];
+  const wholes: HttpRequest[] = [];
+  const enter: Route['enter'] = async (head) => {
+    heads.push(head);
+    if (head.headers['authorization'] === undefined) return { status: 401, body: 'who are you?' };
+    return async (whole) => {
+      wholes.push(whole);
+      return { status: 200, body: whole.body };
+    };
+  };
+  const never: Route['handle'] = async () => {
+    throw new RemudaError('internal', 'entered without being asked');
+  };
+  const listener = await listen([route('POST', '/in', never, { enter, bodyBytesMax: 1000 * 1000 })]);
+  const head = (more: string): string => `POST /in HTTP/1.1\r\nhost: x\r\n${more}\r\n`;
+  const bare = await raw(listener.port, head('content-length: 1000000\r\n'));
+  assert.match(bare, /^HTTP\/1\.1 401 [^]*connection: close[^]*who are you\?$/);
+  assert.match(await raw(listener.port, head('transfer-encoding: chunked\r\n')), /^HTTP\/1\.1 401 [^]*connection: close/);
+  const large = await raw(listener.port, head('authorization: me\r\ncontent-length: 1000001\r\n'));
+  assert.match(large, /^HTTP\/1\.1 413 [^]*connection: close[^]*"code":"too-large"/);
+  // A small body is not worth a connection.
+  const twice = await raw(listener.port, `${head('content-length: 4\r\n')}body${head('connection: close\r\ncontent-length: 4\r\n')}body`);
+  assert.equal(twice.match(/HTTP\/1\.1 401/g)?.length, 2);
+  assert.deepEqual(
+    heads.map(({ body }) => body.length),
+    [0, 0, 0, 0, 0],
+  );
+  assert.equal(wholes.length, 0);
+  const answer = await call(listener.port, '/in', { method: 'POST', body: 'hello', headers: { authorization: 'me' } });
+  assert.deepEqual([answer.status, text(answer.body), wholes[0]?.id], [200, 'hello', heads.at(-1)?.id]);
   await listener.close();
 });
 
