@@ -100,6 +100,8 @@ class Server implements DhcpServer {
   /** Our own identifiers, as we and our relays say them. */
   readonly #ours: Set<Ipv4>;
   readonly #loggedPeers = new Set<string>();
+  /** Leases that the configuration no longer allows. Their clients keep the addresses until they renew, also where a later one allows them again. */
+  readonly #withdrawn: Lease[] = [];
   readonly #counters = { ...noneCounted };
   #isClosed = false;
 
@@ -161,7 +163,7 @@ class Server implements DhcpServer {
   }
 
   reconfigure(subnets: readonly SubnetConfig[]): void {
-    const leases = this.leases();
+    const leases = [...this.#withdrawn.splice(0).filter((lease) => this.#isKept(lease)), ...this.leases()];
     this.#tables = subnets.map((subnet) => new LeaseTable(subnet, this.#limits, (mac) => this.#ports.known(mac)?.formerMacs ?? []));
     for (const address of oursOf(subnets)) this.#ours.add(address);
     for (const lease of leases) this.#load(lease);
@@ -193,9 +195,18 @@ class Server implements DhcpServer {
   /** Leases that the configuration no longer allows are left out: their clients are told at their next renewal. */
   #load(lease: Lease): void {
     const table = this.#tables.find(({ subnet }) => inCidr(subnet.cidr, lease.address));
-    if (table === undefined || !table.assignable.may(lease.mac, lease.address)) return;
+    if (table === undefined || !table.assignable.may(lease.mac, lease.address)) {
+      this.#withdrawn.push(lease);
+      return;
+    }
     const known = this.#ports.known(lease.mac) !== undefined;
     table.apply([{ kind: 'bind', binding: { ...lease, known, holder: holderOf({ ...lease, known }) } }]);
+  }
+
+  /** Does its client still use the address? It does not where the lease is over, or where the client has got another one since. */
+  #isKept({ mac, endsAt }: Lease): boolean {
+    const now = this.#world.clock.now();
+    return endsAt > now && this.#tables.every((table) => (table.bindingOfMac(mac)?.endsAt ?? now) <= now);
   }
 
   #receive(socket: UdpSocket, here: readonly LeaseTable[], datagram: Datagram): void {

@@ -283,7 +283,7 @@ test('closed: no socket, no answer, not even one that was being saved', async ()
   assert.deepEqual([replies().length, world.openSockets], [0, 1]);
 });
 
-test('reconfigured: living leases stay where they may, the others end, new options are told', async () => {
+test('reconfigured: living leases stay where they may, and come back while their clients still use them', async () => {
   const lease = (n: number, address: string): Lease => ({ address: ip(address), mac: mac(n), startsAt: 0, endsAt: 10 ** 15 });
   const { server } = await start({ stored: [lease(2, '10.77.0.50'), lease(3, '10.77.0.99'), lease(4, '10.88.0.60')] });
   assert.deepEqual(
@@ -302,8 +302,27 @@ test('reconfigured: living leases stay where they may, the others end, new optio
   assert.equal(server.leaseAt(ip('10.88.0.60')), undefined);
   server.reconfigure([subnet, relayed]);
   assert.deepEqual(
+    server
+      .leases()
+      .map(({ address }) => address)
+      .toSorted(),
+    ['10.77.0.50', '10.77.0.99', '10.88.0.60'],
+  );
+});
+test('reconfigured: an address that its client has given up for another one does not come back', async () => {
+  const { world, server, say, replies } = await start({
+    stored: [{ address: ip('10.77.0.99'), mac: mac(3), startsAt: 0, endsAt: 10 ** 15 }],
+  });
+  server.reconfigure([{ ...subnet, pool: { from: ip('10.77.0.50'), to: ip('10.77.0.60') } }]);
+  say(discover(3));
+  await world.settle();
+  const offered = replies().at(-1)?.packet.yourAddress;
+  assert.ok(offered !== undefined && offered !== ip('10.77.0.99'));
+  say(request(3, offered));
+  await world.settle();
+  server.reconfigure([subnet]);
+  assert.deepEqual(
     server.leases().map(({ address }) => address),
-    ['10.77.0.50'],
-    'what was taken away does not come back by itself',
+    [offered],
   );
 });
