@@ -39,7 +39,7 @@ import { startTftp, summed } from './tftp/server.ts';
 import type { TftpCounters, TftpServer } from './tftp/server.ts';
 import type { Ipv4, Mac } from './wire/address.ts';
 import type { BootClient, Lease } from './wire/words.ts';
-import type { Identity, Meter, World } from './world/world.ts';
+import type { Identity, Listener, Meter, World } from './world/world.ts';
 
 export interface Daemon {
   readonly rack: Rack;
@@ -238,6 +238,24 @@ const startLoop = (parts: ReconcileParts, meter: Meter): ControlLoop => {
   return loop;
 };
 
+interface Ending {
+  readonly protocols: Protocols;
+  readonly listeners: readonly { readonly listener: Listener }[];
+  readonly loop: ControlLoop;
+  readonly drivers: { readonly close: () => Promise<void> };
+  readonly observer: Observer;
+  readonly store: Store;
+}
+/** First nobody comes in any more, then what runs comes to its end, the store last: everything may still write to it. */
+const endInOrder = async ({ protocols, listeners, loop, drivers, observer, store }: Ending): Promise<void> => {
+  protocols.close();
+  await Promise.allSettled(listeners.map(({ listener }) => listener.close()));
+  await loop.stop();
+  await drivers.close();
+  await observer.close();
+  await store.close();
+};
+
 /**
  * Starts the daemon. It serves DHCP, TFTP and HTTP on the configured subnets when this returns; the admin listener is the caller's
  * (main.ts), because its routes need nothing but the returned rack. `died` is for simulations: the death of a process inside one that goes on.
@@ -303,12 +321,6 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     ports: () => [...protocols.ports, ...listeners.map(({ port }) => port)],
     config: () => running.config,
     reload: (next) => takeUp(running, next, protocols),
-    stop: async () => {
-      protocols.close();
-      await Promise.allSettled(listeners.map(({ listener }) => listener.close()));
-      await loop.stop();
-      await drivers.close();
-      await store.close();
-    },
+    stop: () => endInOrder({ protocols, listeners, loop, drivers, observer, store }),
   };
 };

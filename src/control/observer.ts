@@ -34,8 +34,12 @@ export class Observer {
   readonly #parts: ObserverParts;
   #pending: JournalEntry[] = [];
   #lost = 0;
-  #flushing = false;
+  /** undefined where no batch is waited for. */
+  #cancelFlush: (() => void) | undefined;
   readonly #discovering = new Set<Mac>();
+  /** What was begun and is not over. */
+  readonly #running = new Set<Promise<void>>();
+  #isClosed = false;
 
   constructor(parts: ObserverParts) {
     this.#parts = parts;
@@ -43,6 +47,7 @@ export class Observer {
   /** Never waits and never throws. */
   observe(observation: Observation): void {
     const { keeper, presence, limits } = this.#parts;
+    if (this.#isClosed) return undefined;
     const host = keeper.byMac(observation.mac);
     if (host === undefined) return this.#discover(observation);
     this.#doubt(host, observation);
@@ -56,18 +61,28 @@ export class Observer {
         boot: host.boot?.number ?? 0,
         text: `${observation.source}: ${observation.text}`,
       });
-    this.#schedule();
+    return this.#schedule();
+  }
+  /** Writes what is pending, and waits for what was begun; what is observed afterwards is nobody's. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelFlush?.();
+    if (this.#pending.length > 0) this.#run(this.#flush());
+    await Promise.allSettled(this.#running);
   }
   #schedule(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    this.#parts.world.clock.after(this.#parts.limits.timelineBatchMs, () => void this.#flush());
+    const { world, limits } = this.#parts;
+    this.#cancelFlush ??= world.clock.after(limits.timelineBatchMs, () => this.#run(this.#flush()));
+  }
+  #run(work: Promise<void>): void {
+    const running = work.finally(() => this.#running.delete(running));
+    this.#running.add(running);
   }
   async #flush(): Promise<void> {
     const { keeper, presence, store, world } = this.#parts;
     const entries = this.#pending.filter((entry) => keeper.get(entry.hostId) !== undefined);
     this.#pending = [];
-    this.#flushing = false;
+    this.#cancelFlush = undefined;
     if (this.#lost > 0) world.log.warn('observations lost', { lost: this.#lost });
     this.#lost = 0;
     try {
@@ -87,7 +102,7 @@ export class Observer {
     if (typeof found === 'string' || !('host' in found) || found.host.id === host.id) return;
     if (isWaiting(found.host, mac, at)) return;
     this.#discovering.add(mac);
-    void this.#propose(found.host, mac, uuid).finally(() => this.#discovering.delete(mac));
+    this.#run(this.#propose(found.host, mac, uuid).then(() => void this.#discovering.delete(mac)));
   }
   /** Whether the host now waits for somebody to say that the MAC is its own. */
   async #propose(host: Host, mac: Mac, uuid: Uuid): Promise<boolean> {
@@ -110,7 +125,7 @@ export class Observer {
     if (this.#discovering.size >= 16 || keeper.all().filter((host) => host.state === 'discovered').length >= limits.dhcpUnknownClientsMax)
       return;
     this.#discovering.add(mac);
-    void this.#meet(observation).finally(() => this.#discovering.delete(mac));
+    this.#run(this.#meet(observation).finally(() => this.#discovering.delete(mac)));
   }
   /** By its UUID it may be a host that we know, with a new NIC. UUIDs are no secret and not always one of a kind: it is proposed, no more. */
   async #meet(observation: Observation): Promise<void> {
