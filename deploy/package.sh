@@ -56,9 +56,9 @@ for arch in x64 arm64; do
 done
 cat >"$new/bin/remuda" <<'END'
 #!/bin/sh
-# A small young generation, one malloc arena and compiled code that is kept: less memory, and every command starts sooner.
+# A small young generation, memory given back, and compiled code that is kept: less memory, and every command starts sooner.
 app=$(dirname "$(dirname "$(readlink -f "$0")")")/app
-export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
+export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}" MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=262144
 [ -z "${CACHE_DIRECTORY:-}" ] || export NODE_COMPILE_CACHE="$CACHE_DIRECTORY"
 exec "$app/node_modules/.bin/node" --max-semi-space-size=2 "$app/src/main.ts" "$@"
 END

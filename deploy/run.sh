@@ -11,8 +11,8 @@ set_up() { sh "$root/deploy/setup.sh" "$@"; }
 # Ours before the machine's: Node 26 from the lock file, and the Go that the set-up fetched because the machine had none that fits.
 # Compiled code is kept: every command starts sooner and needs less memory.
 export NODE_COMPILE_CACHE="$cache/node"
-# glibc otherwise keeps what each thread has freed.
-export MALLOC_ARENA_MAX=2
+# glibc otherwise keeps what each thread has freed, and large buffers too.
+export MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=262144
 export PATH="$root/node_modules/.bin:$([ -d "$cache/go/bin" ] && echo "$cache/go/bin:" || :)$PATH:/usr/sbin:/sbin"
 
 check() {

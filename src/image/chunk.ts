@@ -5,11 +5,12 @@ import { isZero, sha256Of } from './digest.ts';
 import type { Chunk, DataChunk } from './manifest.ts';
 
 /**
- * Cuts a stream of pieces into chunks of exactly `chunkBytes`, the last one maybe shorter. At most one chunk is held at a time.
+ * Cuts a stream of pieces into chunks of exactly `chunkBytes`, the last one maybe shorter. All chunks are the same buffer: one is good until
+ * the next is asked for. (A new buffer each time is garbage that is collected late, and counts.)
  * Throws `too-large` as soon as the stream is longer than `bytesMax`.
  */
 export async function* chunksOf(pieces: AsyncIterable<Uint8Array>, chunkBytes: number, bytesMax: number): AsyncGenerator<Uint8Array> {
-  let chunk = new Uint8Array(chunkBytes);
+  const chunk = new Uint8Array(chunkBytes);
   let filled = 0;
   let total = 0;
   for await (const piece of pieces) {
@@ -27,7 +28,6 @@ export async function* chunksOf(pieces: AsyncIterable<Uint8Array>, chunkBytes: n
       filled += count;
       if (filled < chunkBytes) continue;
       yield chunk;
-      chunk = new Uint8Array(chunkBytes);
       filled = 0;
     }
   }

@@ -38,7 +38,10 @@ export interface Crew {
 }
 
 /** As the daemon runs everywhere: compiled code is kept, and memory is given back; a third less of it is resident. */
-const frugal = { flags: ['--max-semi-space-size=2'], env: { MALLOC_ARENA_MAX: '2' } };
+const frugal = {
+  flags: ['--max-semi-space-size=2'],
+  env: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '262144' },
+};
 
 /** A subcommand of this very program inside the namespace. */
 const inside = (lab: LabWorld, namespace: string, args: readonly string[], log: string | undefined): Promise<LabProcess> =>
