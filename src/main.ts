@@ -4,7 +4,7 @@ import about from '../package.json' with { type: 'json' };
 import { runCli } from './cli/program.ts';
 import type { BuildWish, LocalCommands } from './cli/session.ts';
 import type { ImageJson } from './api/types.ts';
-import { fullExample, minimalExample } from './config-example.ts';
+import { fullExample, minimalExample } from './config/example.ts';
 import { RemudaError } from './errors.ts';
 import { realLabWorld } from './world/real-lab.ts';
 import type { LabWorld } from './world/lab-world.ts';
@@ -88,12 +88,21 @@ const local: LocalCommands = {
     const { readConfig } = await import('./serve.ts');
     const envKey = terminal.env['REMUDA_KEY_FILE'];
     const given = keyFile ?? (envKey === '' ? undefined : envKey);
-    if (data !== undefined) return restore(world, { ...wish, data, keyFile: given });
+    // Who says it by the environment says it to the daemon too.
+    const isKept = keyFile !== undefined && (envKey === undefined || envKey === '');
+    if (data !== undefined) return restore(world, { ...wish, data, keyFile: given, keepKey: isKept });
     const config = await readConfig(world.files, path);
-    return restore(world, { ...wish, data: config.data, keyFile: given ?? config.keyFile, oldKeyFiles: config.oldKeyFiles });
+    const { keyFile: configured, oldKeyFiles } = config;
+    return restore(world, {
+      ...wish,
+      data: config.data,
+      keyFile: given ?? configured,
+      oldKeyFiles,
+      keepKey: isKept && configured === undefined,
+    });
   },
   config: {
-    check: async (path) => (await import('./config-check.ts')).checkConfig(world, path),
+    check: async (path) => (await import('./config/check.ts')).checkConfig(world, path),
     example: (minimal) => (minimal ? minimalExample : fullExample),
   },
 };

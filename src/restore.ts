@@ -2,7 +2,7 @@
 import { databaseName } from './backup/make.ts';
 import type { About } from './backup/make.ts';
 import { removeTree, restoreBackup } from './backup/restore.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { RemudaError } from './errors.ts';
 import { limits } from './limits.ts';
 import { transition } from './host/transition.ts';
@@ -18,6 +18,8 @@ export interface RestoreWish {
   readonly data: string;
   readonly keyFile?: string | undefined;
   readonly oldKeyFiles?: Config['oldKeyFiles'];
+  /** The daemon looks for its key in the data folder: put it there, or it would make another one that opens nothing. */
+  readonly keepKey?: boolean;
   /** A data folder that is there is renamed. */
   readonly replace: boolean;
   /** Unpack and prove only. */
@@ -35,6 +37,8 @@ export interface RestoreOutcome {
   readonly bytes: number;
   /** Where the data folder of before is now. */
   readonly kept?: string;
+  /** Where the key was put. */
+  readonly key?: string;
 }
 
 const pieceBytes = 1024 * 1024;
@@ -53,6 +57,11 @@ const holdAll = async (store: Store, madeAt: number, now: number): Promise<numbe
   const why = `restored from the backup of ${new Date(madeAt).toISOString()}: what happened to it since is not known here. Compare, then: remuda host unhold`;
   for (const host of await store.hosts()) {
     if (host.state === 'discovered') continue;
+    // Whoever held it before the backup had a reason, which must not get lost with ours.
+    if (host.held !== null) {
+      held += 1;
+      continue;
+    }
     const verdict = transition(host, { type: 'hold', by: 'restore', why }, now);
     if ('refused' in verdict) throw new RemudaError(verdict.refused, verdict.reason);
     await store.save(verdict.host, verdict.entries);
@@ -116,10 +125,12 @@ export const restore = async (world: World, wish: RestoreWish): Promise<RestoreO
     await removeTree(files, into);
     return { ...done, data, held };
   }
-  if (keyFile === `${data}/key`) await files.write(`${into}/key`, await files.read(keyFile), 0o600);
+  const own = `${data}/key`;
+  const isOwn = keyFile === own || wish.keepKey === true;
+  if (isOwn) await files.write(`${into}/key`, await files.read(keyFile), 0o600);
   // Between the two renames there is no data folder: whoever is cut off there finds both beside it, whole.
   const wasThere = (await files.stat(data)) !== undefined;
   if (wasThere) await files.rename(data, kept);
   await files.rename(into, data);
-  return { ...done, data, held, ...(wasThere ? { kept } : {}) };
+  return { ...done, data, held, ...(wasThere ? { kept } : {}), ...(isOwn && keyFile !== own ? { key: own } : {}) };
 };

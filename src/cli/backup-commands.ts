@@ -82,13 +82,14 @@ const restoreCommand = (session: Session, program: Command): void => {
     });
     bar.clear();
     if (restore.optsWithGlobals<{ json?: boolean }>().json === true) return terminal.write(`${JSON.stringify(said, null, 2)}\n`);
-    const { about, data, kept, files, bytes, held } = said;
+    const { about, data, kept, key, files, bytes, held } = said;
     return terminal.write(
       `${options.check === true ? 'a whole backup' : `restored into ${data}`}: ${files} files, ${sizeText(bytes)}, made ${new Date(about.madeAt).toISOString()} by Remuda ${about.version}\n` +
         (kept === undefined ? '' : `what was there before: ${kept}\n`) +
+        (key === undefined ? '' : `the key is where the daemon looks for it: ${key}\n`) +
         (held === 0 || options.check === true
           ? ''
-          : `Every host is held, as what happened since the backup is not known here. Compare, then: remuda host unhold HOST\n`) +
+          : `Every host is held, as what happened since the backup is not known here. Compare, then: remuda host unhold HOST, or for all: remuda host unhold --all --by restore\n`) +
         (about.images || options.check === true ? '' : 'It holds no images: import them again before a host is installed.\n'),
     );
   });

@@ -38,7 +38,7 @@ const nextSteps: Partial<Record<Code, string>> = {
   'disk-too-small': 'choose a larger disk or a smaller image: remuda claim create … --dry-run shows the disks',
   'image-invalid': 'bring the image in again: remuda image import FILE --name NAME',
   'bmc-unreachable': 'check the BMC\u2019s address and that the daemon\u2019s machine reaches its network',
-  'bmc-untrusted': 'compare the certificate with the BMC\u2019s own page, then give it by --bmc-fingerprint',
+  'bmc-untrusted': 'renew a certificate that has ended; else compare it with the BMC\u2019s own page, and give it by --bmc-fingerprint',
   'bmc-refused': 'check the user, the password and the rights on the BMC',
   'bmc-ignored': 'look at the server: its BMC said yes and did nothing; remuda host timeline HOST shows what was tried',
   'disk-full': 'make room on the daemon\u2019s disk: remuda image remove NAME',

@@ -6,6 +6,7 @@ import { confirm, withConfirmation } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
 import { CommandFailure, exits } from './failure.ts';
 import { arrivalCommands } from './host-arrival.ts';
+import { holdCommands } from './host-hold.ts';
 import { lookCommands } from './host-look.ts';
 import { recordCommands } from './host-record.ts';
 import { renderChanged } from './host-view.ts';
@@ -54,19 +55,10 @@ const powerCommand = (session: Session, host: Command): void => {
   });
 };
 
-const stepCommands = (session: Session, host: Command): void => {
-  const hold = leaf(host, 'hold <host>', 'stop all steps on it').requiredOption('--why <reason>', 'what the next person should know');
-  does<{ why: string }>(session, hold, async (context, [name], { why }) =>
-    context.show(await context.client.post(`${pathOf(name)}/hold`, { why }, hostJson), renderChanged),
+const retryCommand = (session: Session, host: Command): void =>
+  does(session, leaf(host, 'retry <host>', 'try again what failed'), async (context, [name]) =>
+    context.show(await context.client.post(`${pathOf(name)}/retry`, {}, hostJson), renderChanged),
   );
-  for (const [verb, description] of [
-    ['unhold', 'let the steps go on'],
-    ['retry', 'try again what failed'],
-  ] as const)
-    does(session, leaf(host, `${verb} <host>`, description), async (context, [name]) =>
-      context.show(await context.client.post(`${pathOf(name)}/${verb}`, {}, hostJson), renderChanged),
-    );
-};
 
 interface ReleaseOptions extends ConfirmOptions {
   readonly dryRun?: boolean;
@@ -99,6 +91,7 @@ export const hostCommands = (session: Session, program: Command): void => {
   arrivalCommands(session, host);
   recordCommands(session, host);
   powerCommand(session, host);
-  stepCommands(session, host);
+  holdCommands(session, host);
+  retryCommand(session, host);
   ownerCommands(session, host);
 };

@@ -70,6 +70,8 @@ export interface RestoreOutcome {
   readonly files: number;
   readonly bytes: number;
   readonly kept?: string;
+  /** Where the key that was given lies now. */
+  readonly key?: string;
 }
 /** Commands that are more than a client of the API; main.ts hands them in. */
 export interface LocalCommands {

@@ -69,6 +69,41 @@ describe('what each command asks of the rack', () => {
     assert.equal((await run(['host', 'hold', 'h1', '--why', 'a new fan'])).exit, 0);
     assert.deepEqual(rack.asked[0]?.args, ['h1', 'a new fan', 'operator']);
   });
+  describe('host unhold --all', () => {
+    const heldBy = (by: string) => ({ held: { by, why: 'restored', at: now } });
+    const heldBench = async () => {
+      const parts = await bench();
+      for (const [name, by] of [
+        ['h2', 'restore'],
+        ['h3', 'restore'],
+        ['h4', 'bob'],
+      ] as const)
+        parts.rack.put({ ...readyHost(name), ...heldBy(by) });
+      const lifted = () => parts.rack.asked.filter(({ verb }) => verb === 'unhold').map(({ args }) => args[0]);
+      return { ...parts, lifted };
+    };
+    test('asks a person, naming each with its reason, and leaves all held where the person does not say yes', async () => {
+      const { run, lifted } = await heldBench();
+      const no = await run('host unhold --all', { tty: true, answers: ['n'] });
+      assert.equal(no.exit, 1);
+      assert.match(no.err, /go on at once on 3 hosts:\n {2}h2, available: held by restore: restored\n[^]*h4, available: held by bob/);
+      assert.deepEqual(lifted(), []);
+      assert.equal((await run('host unhold --all', { tty: true, answers: ['y'] })).exit, 0);
+      assert.deepEqual(lifted(), ['h-h2', 'h-h3', 'h-h4']);
+    });
+    test('--by: only those that this one holds; none is an answer too', async () => {
+      const { run, lifted } = await heldBench();
+      const { exit, out } = await run('host unhold --all --by restore --yes');
+      assert.deepEqual([exit, lifted()], [0, ['h-h2', 'h-h3']]);
+      assert.match(out, /^h2 is available[^]*\nh3 is available/);
+      assert.match((await run('host unhold --all --by nobody')).out, /^no host is held by nobody\n$/);
+    });
+    test('is said wrong', async () => {
+      const { run, lifted } = await heldBench();
+      for (const line of ['host unhold', 'host unhold h2 --all', 'host unhold h2 --by restore']) assert.equal((await run(line)).exit, 2);
+      assert.deepEqual(lifted(), []);
+    });
+  });
 });
 
 describe('what is shown', () => {
