@@ -7,9 +7,10 @@ import { probeBmc } from './bmc/probe.ts';
 import type { Probe } from './bmc/probe.ts';
 import { readBootFiles, readPrograms } from './boot-files.ts';
 import { decideBoot, mayFetch } from './boot/decide.ts';
-import { acceptsMac } from './config.ts';
-import type { Config } from './config.ts';
+import { acceptsMac } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import { Desk } from './control/desk.ts';
+import { idMaker } from './control/ids.ts';
 import { Keeper } from './control/keeper.ts';
 import { localRack } from './control/local-rack.ts';
 import { ControlLoop } from './control/loop.ts';
@@ -33,8 +34,8 @@ import { sealerFor } from './store/key.ts';
 import { schemaVersion } from './store/schema.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
-import { RunningConfig } from './reload.ts';
-import type { ReloadPlan } from './reload.ts';
+import { RunningConfig } from './config/reload.ts';
+import type { ReloadPlan } from './config/reload.ts';
 import { startTftp, summed } from './tftp/server.ts';
 import type { TftpCounters, TftpServer } from './tftp/server.ts';
 import type { Ipv4, Mac } from './wire/address.ts';
@@ -97,12 +98,6 @@ const driverBook = (world: World, limits: Limits, meter: Meter): { of: (bmc: Hos
     },
   };
 };
-
-const idMaker =
-  (world: World) =>
-  (prefix: string): string =>
-    // Without vowels no words appear, without dots an ID stands in a ticket.
-    prefix + Array.from(world.random.bytes(10), (byte) => 'bcdfghjkmnpqrstvwxz23456789bcdfg'[byte & 31]).join('');
 
 const policyOf = ({ images: { trust, requireSignature, sources } }: Config): ImagePolicy => ({
   trust: { keys: trust.map(({ name, publicKey }) => ({ name, ...publicKey })), required: requireSignature },
@@ -271,7 +266,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
   const writes = new WriteWatch(world.clock, meter);
   const sealer = await sealerFor(world, config);
   const store = await openSqliteStore(`${config.data}/remuda.db`, limits, { sealer, died, timed: (change) => writes.around(change) });
-  const newId = idMaker(world);
+  const newId = idMaker(world.random);
   const { secret, identity } = await ourselves(world, store);
   const images = openImageStore(world, `${config.data}/images`, limits, () => policyOf(running.config));
   // What an import left behind that was killed half-way.

@@ -1,7 +1,7 @@
 /** Where hosts come to: the ports of each interface and address, and the HTTP listeners among them. */
 import { agentRoutes, bootRoutes } from './api/boot-routes.ts';
 import type { BootDeps } from './api/boot-routes.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { meteredRoutes } from './metering.ts';
 import type { Ipv4 } from './wire/address.ts';
 import type { HttpListen, Identity, Listener, Meter, World } from './world/world.ts';

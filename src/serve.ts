@@ -7,10 +7,10 @@ import { AuditTrail } from './api/audit.ts';
 import { Door } from './api/door.ts';
 import { TokenBook } from './api/tokens.ts';
 import type { ReloadJson } from './api/access-types.ts';
-import type { ApiListener } from './api-settings.ts';
-import { missingInterfaces } from './config-check.ts';
-import { apiListeners, parseConfig } from './config.ts';
-import type { Config } from './config.ts';
+import type { ApiListener } from './config/api.ts';
+import { missingInterfaces } from './config/check.ts';
+import { apiListeners, parseConfig } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { RemudaError, codeOf, reasonOf } from './errors.ts';
@@ -140,6 +140,7 @@ const adminParts = async ({
     rack,
     images: deskOf(daemon.images),
     backup: (options) => daemon.backup(version, options),
+    probeBmc: (host, signal) => daemon.probeBmc(host, signal),
     leases: () => daemon.leases(),
     status: () => statusOf(parts),
     unready: () => unreadyOf(parts),

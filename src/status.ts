@@ -2,7 +2,7 @@
 import type { StatusJson } from './api/access-types.ts';
 import type { TokenBook } from './api/tokens.ts';
 import { bootFileNames } from './boot/decide.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import type { Daemon } from './daemon.ts';
 import type { HostPort } from './host-ports.ts';
 import { hostStates } from './host/host.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { statusJson, warningCodes } from '../src/api/access-types.ts';
 import type { WarningJson } from '../src/api/access-types.ts';
-import { configSchema } from '../src/config.ts';
+import { configSchema } from '../src/config/config.ts';
 import type { Daemon } from '../src/daemon.ts';
 import type { OtherServer } from '../src/dhcp/others.ts';
 import type { HostPort } from '../src/host-ports.ts';

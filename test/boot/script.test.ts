@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { bootScript } from '../../src/boot/script.ts';
 import type { ScriptParts } from '../../src/boot/script.ts';
 import { mintTicket } from '../../src/boot/ticket.ts';
-import { configSchema } from '../../src/config.ts';
+import { configSchema } from '../../src/config/config.ts';
 import { enrolSchema } from '../../src/control/rack.ts';
 import { ipv4From } from '../../src/wire/address.ts';
 

@@ -1,7 +1,7 @@
 /** The `api` section of the configuration: where the API listens beside its Unix socket, and what guards it there. */
 import { z } from 'zod';
-import { parseIpv4 } from './wire/address.ts';
-import type { Ipv4 } from './wire/address.ts';
+import { parseIpv4 } from '../wire/address.ts';
+import type { Ipv4 } from '../wire/address.ts';
 
 const address = z.string().transform((text, context): Ipv4 => {
   const value = parseIpv4(text);

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { limitsOf } from './config.ts';
 import type { Config } from './config.ts';
-import type { Limits } from './limits.ts';
+import type { Limits } from '../limits.ts';
 
 export interface ReloadPlan {
   /** What the daemon runs by from now on: the new settings where they can be taken up, the old ones elsewhere. */

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { z } from 'zod';
-import { checkConfig } from '../src/config-check.ts';
-import { fullExample, minimalExample } from '../src/config-example.ts';
-import { configSchema, faultText, judgeConfig, parseConfig } from '../src/config.ts';
-import type { Config } from '../src/config.ts';
-import { RemudaError } from '../src/errors.ts';
-import { planReload } from '../src/reload.ts';
-import { parseIpv4 } from '../src/wire/address.ts';
-import type { LocalAddress } from '../src/world/world.ts';
-import { MemoryFiles } from './world/memory-files.ts';
+import { checkConfig } from '../../src/config/check.ts';
+import { fullExample, minimalExample } from '../../src/config/example.ts';
+import { configSchema, faultText, judgeConfig, parseConfig } from '../../src/config/config.ts';
+import type { Config } from '../../src/config/config.ts';
+import { RemudaError } from '../../src/errors.ts';
+import { planReload } from '../../src/config/reload.ts';
+import { parseIpv4 } from '../../src/wire/address.ts';
+import type { LocalAddress } from '../../src/world/world.ts';
+import { MemoryFiles } from '../world/memory-files.ts';
 
 /** The example with every setting at rest woken. */
 const wokenExample = fullExample.replaceAll(/^( *)#(?=[a-z-]| {2,}[a-z-])/gim, '$1');

@@ -1,7 +1,7 @@
 /** The settings of images: whose signatures count, and from where images may be fetched. */
 import { z } from 'zod';
-import { parseNetwork } from './wire/ip-network.ts';
-import { parsePublicKey } from './wire/signing-key.ts';
+import { parseNetwork } from '../wire/ip-network.ts';
+import { parsePublicKey } from '../wire/signing-key.ts';
 
 const publicKey = z.string().transform((text, context) => {
   const key = parsePublicKey(text);

@@ -1,9 +1,9 @@
 /** The subnets of the configuration: what they become, and every fault at its line. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseConfig } from '../src/config.ts';
-import { doorsOf } from '../src/host-ports.ts';
-import { RemudaError } from '../src/errors.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { doorsOf } from '../../src/host-ports.ts';
+import { RemudaError } from '../../src/errors.ts';
 
 const head = 'boot: { agent: /agent, firmware: /firmware }\nsubnets:\n';
 const local = `  - interface: rack0

@@ -1,7 +1,7 @@
 /** Where the API may listen: TLS wherever it is not loopback, by default and by force. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { apiSchema } from '../src/api-settings.ts';
+import { apiSchema } from '../../src/config/api.ts';
 
 const files = { certificate: '/a.pem', key: '/a.key' };
 const facts: readonly { readonly name: string; readonly given: unknown; readonly tls?: unknown; readonly refused?: RegExp }[] = [

@@ -1,9 +1,9 @@
 /** The subnets of the configuration: what each may say, and that they agree with each other. */
 import { z } from 'zod';
-import { limits } from './limits.ts';
-import { broadcastOf, inCidr, ipv4Number, parseCidr4, parseIpv4, parseMac } from './wire/address.ts';
-import type { Cidr4, Ipv4 } from './wire/address.ts';
-import { dhcpExtrasShape } from './wire/dhcp-extras.ts';
+import { limits } from '../limits.ts';
+import { broadcastOf, inCidr, ipv4Number, parseCidr4, parseIpv4, parseMac } from '../wire/address.ts';
+import type { Cidr4, Ipv4 } from '../wire/address.ts';
+import { dhcpExtrasShape } from '../wire/dhcp-extras.ts';
 
 const parsed = <T>(parse: (text: string) => T | undefined, what: string) =>
   z.string().transform((text, context): T => {

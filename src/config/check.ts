@@ -1,9 +1,9 @@
 /** What a configuration cannot say of itself: whether this machine has the interfaces, the addresses and the files that it names. */
-import { bootFileNames } from './boot/decide.ts';
+import { bootFileNames } from '../boot/decide.ts';
 import { judgeConfig } from './config.ts';
 import type { Config, ConfigFault } from './config.ts';
-import { RemudaError, codeOf, reasonOf } from './errors.ts';
-import type { Files, Net } from './world/world.ts';
+import { RemudaError, codeOf, reasonOf } from '../errors.ts';
+import type { Files, Net } from '../world/world.ts';
 
 interface Machine {
   readonly files: Pick<Files, 'stat' | 'read'>;

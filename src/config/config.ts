@@ -2,14 +2,14 @@
 import { LineCounter, isMap, isNode, isScalar, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { z } from 'zod';
-import { apiSchema, isLoopback } from './api-settings.ts';
-import type { ApiListener } from './api-settings.ts';
-import { RemudaError } from './errors.ts';
-import { imagesSchema } from './image-settings.ts';
-import { limits } from './limits.ts';
-import type { Limits } from './limits.ts';
+import { apiSchema, isLoopback } from './api.ts';
+import type { ApiListener } from './api.ts';
+import { RemudaError } from '../errors.ts';
+import { imagesSchema } from './images.ts';
+import { limits } from '../limits.ts';
+import type { Limits } from '../limits.ts';
 import { subnetsSchema } from './subnets.ts';
-import { parseIpv4 } from './wire/address.ts';
+import { parseIpv4 } from '../wire/address.ts';
 
 const parsed = <T>(parse: (text: string) => T | undefined, what: string) =>
   z.string().transform((text, context): T => {
