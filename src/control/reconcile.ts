@@ -179,17 +179,29 @@ const hands: Hands = {
 
 /** One activation for one host: it reads everything anew and takes no input but the host's ID. */
 export const reconcile = async (parts: ReconcileParts, hostId: string): Promise<Activation> => {
-  const { keeper, presence, limits, world } = parts;
-  const before = keeper.get(hostId);
+  const before = parts.keeper.get(hostId);
   if (before === undefined) return { result: 'failed', reason: 'the host was forgotten' };
+  try {
+    return await takeStep(parts, before);
+  } catch (error) {
+    // A BMC takes its time: meanwhile the host was changed by somebody, and the rulebook refuses what came of the step. It is planned anew.
+    const isOvertaken = parts.keeper.get(hostId)?.version !== before.version;
+    if (!isOvertaken || !(error instanceof RemudaError) || error.status >= 500) throw error;
+    return done('overtaken');
+  }
+};
+
+const takeStep = async (parts: ReconcileParts, before: Host): Promise<Activation> => {
+  const { keeper, presence, limits, world } = parts;
+  const hostId = before.id;
   const driver = before.bmc === null ? undefined : parts.driverFor(before.bmc);
   const power = before.held === null && before.failed === null ? await readPower({ ...parts, host: before, driver }) : before.facts.power;
   const host = keeper.get(hostId) ?? before;
   const { agentAt, packet } = presence.of(hostId);
   const seen: Seen = { power: driver === undefined ? undefined : power, agentAt, ...(packet === undefined ? {} : { packet }) };
-  const step = plan(host, seen, world.clock.now(), limits);
-  const text = step.do === 'wait' ? step.why : `${step.do}${'reason' in step ? `: ${step.reason}` : ''}`;
+  const next = plan(host, seen, world.clock.now(), limits);
+  const text = next.do === 'wait' ? next.why : `${next.do}${'reason' in next ? `: ${next.reason}` : ''}`;
   presence.note(hostId, { doing: { version: host.version, text } });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table is keyed by the step's own name, which TypeScript cannot follow through the index
-  return (hands[step.do] as (context: Context, step: Step) => Promise<Activation>)({ ...parts, host, driver }, step);
+  return (hands[next.do] as (context: Context, next: Step) => Promise<Activation>)({ ...parts, host, driver }, next);
 };
