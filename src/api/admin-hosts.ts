@@ -17,6 +17,7 @@ import { RemudaError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { limits } from '../limits.ts';
 import type { HttpReply, HttpRequest } from '../world/world.ts';
+import { allowBmcAt } from './admin-bmc.ts';
 import { toHostJson, toTimelineRow } from './admin-json.ts';
 import { tagOf } from './etag.ts';
 import { chosenHosts, hostsQuery } from './host-list.ts';
@@ -39,6 +40,9 @@ export const changedHost = async (rack: Rack, { id }: Host, status = 200): Promi
 export const intentBytesMax = 6 * limits.userDataBytes + limits.httpBodyBytes;
 
 const noBody = z.strictObject({});
+const rowWithBmc = z.object({ bmc: z.object({ url: z.string() }) });
+/** Of a row that was not checked yet. */
+const bmcUrlIn = (row: unknown): string | undefined => rowWithBmc.safeParse(row).data?.bmc.url;
 
 const digits = z
   .string()
@@ -152,7 +156,8 @@ const changeRoutes = (rack: Rack): readonly AdminRoute[] => [
     tag,
     body: enrolSchema,
     replies: { 201: hostJson },
-    handle: async ({ body, as }) => {
+    handle: async ({ body, as, caller }) => {
+      allowBmcAt(body.bmc?.url, caller);
       return changedHost(rack, await rack.enrol(body, as), 201);
     },
   }),
@@ -166,7 +171,10 @@ const changeRoutes = (rack: Rack): readonly AdminRoute[] => [
     body: enrolmentsSchema,
     bodyBytesMax: limits.enrolmentBytes,
     replies: { 200: enrolmentsJson },
-    handle: async ({ body, as }) => json(200, await rack.enrolMany(body, as)),
+    handle: async ({ body, as, caller }) => {
+      for (const row of body.hosts) allowBmcAt(bmcUrlIn(row), caller);
+      return json(200, await rack.enrolMany(body, as));
+    },
   }),
   adminRoute({
     id: 'forgetHost',
@@ -204,7 +212,10 @@ const recordRoutes = (rack: Rack): readonly AdminRoute[] => [
     tag,
     body: bmcPutSchema,
     replies: { 200: hostJson },
-    handle: async ({ request, body, as }) => changedHost(rack, await rack.setBmc(hostOf(request), body, as)),
+    handle: async ({ request, body, as, caller }) => {
+      allowBmcAt(body.url, caller);
+      return changedHost(rack, await rack.setBmc(hostOf(request), body, as));
+    },
   }),
   adminRoute({
     id: 'removeBmc',
@@ -222,7 +233,8 @@ const actRoutes = (rack: Rack): readonly AdminRoute[] => [
   act('accept', {
     summary: 'Accept a discovered host',
     body: acceptSchema,
-    handle: async ({ request, body, as }) => {
+    handle: async ({ request, body, as, caller }) => {
+      allowBmcAt(body.bmc?.url, caller);
       return changedHost(rack, await rack.accept(hostOf(request), body, as));
     },
   }),

@@ -2,6 +2,8 @@
 import type { Rack } from '../control/rack.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock, Route } from '../world/world.ts';
+import { bmcRoutes } from './admin-bmc.ts';
+import type { ProbeBmc } from './admin-bmc.ts';
 import { claimRoutes } from './admin-claims.ts';
 import { hostRoutes } from './admin-hosts.ts';
 import { backupRoutes } from './admin-backup.ts';
@@ -22,6 +24,7 @@ export interface AdminDeps extends DaemonDeps, EventDeps {
   readonly rack: Rack;
   readonly images: ImageDesk;
   readonly backup: MakeBackup;
+  readonly probeBmc: ProbeBmc;
   readonly tokens: TokenBook;
   readonly audit: AuditTrail;
   readonly clock: Pick<Clock, 'now'>;
@@ -32,6 +35,7 @@ export interface AdminDeps extends DaemonDeps, EventDeps {
 /** The table: all that the admin API offers. */
 export const adminTable = (deps: AdminDeps): readonly AdminRoute[] => [
   ...hostRoutes(deps.rack),
+  ...bmcRoutes(deps.probeBmc),
   ...claimRoutes(deps.rack),
   ...imageRoutes(deps.images, deps.rack),
   ...tokenRoutes(deps.tokens, deps.clock),

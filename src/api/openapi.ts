@@ -21,6 +21,7 @@ const named: Readonly<Record<string, z.ZodType>> = {
   ImageDetail: types.imageDetailJson,
   WorkLine: types.workLineJson,
   Lease: types.leaseJson,
+  Probe: types.probeJson,
   Status: statusJson,
   Token: tokenJson,
   NewToken: newTokenJson,

@@ -301,6 +301,37 @@ export const workLineJson = z.union([
   z.object({ error: problemJson }),
 ]);
 
+/** What a BMC tells a stranger. */
+export const probeJson = z.object({
+  host: z.string(),
+  /** Redfish where both answer. */
+  protocol: z.enum(['redfish', 'ipmi']),
+  redfish: z
+    .object({
+      url: z.string(),
+      vendor: z.string().nullable(),
+      product: z.string().nullable(),
+      /** SHA-256 of its certificate, to be compared and pinned; null where the system's authorities vouch for it. */
+      fingerprint: z.string().nullable(),
+      /** Why the system does not believe the certificate. */
+      distrust: z.string().nullable(),
+    })
+    .nullable(),
+  ipmi: z
+    .object({
+      url: z.string(),
+      v20: z.boolean(),
+      /** Cipher suites that it tells; empty where it tells none. */
+      suites: z.array(z.number()),
+      /** One of them is 17 or 3; null where none are told. */
+      usable: z.boolean().nullable(),
+    })
+    .nullable(),
+  /** Why the other protocol did not answer. */
+  note: z.string().nullable(),
+});
+export type ProbeJson = z.infer<typeof probeJson>;
+
 export const leaseJson = z.object({
   address: z.string(),
   mac: z.string(),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { hostJson, imageJson, leaseJson } from '../api/types.ts';
 import { statusJson } from '../api/access-types.ts';
 import { accessCommands } from './access-commands.ts';
+import { bmcCommands } from './bmc-commands.ts';
 import { claimCommands } from './claim-commands.ts';
 import { renderLeases } from './claim-view.ts';
 import { whereText } from './client.ts';
@@ -117,6 +118,7 @@ ${defaultSocket}. Tokens: --token-file, REMUDA_TOKEN, REMUDA_TOKEN_FILE, or the 
       getErrHasColors: () => false,
     });
   hostCommands(session, program);
+  bmcCommands(session, program);
   claimCommands(session, program);
   imageCommands(session, program);
   accessCommands(session, program);

@@ -10,6 +10,7 @@ import { profilePatchSchema, profileShape } from '../host/profile.ts';
 import { selectorSchema } from '../host/select.ts';
 import { limits } from '../limits.ts';
 import type { JournalRow } from '../store/store.ts';
+import { noBmcAt } from '../wire/bmc-place.ts';
 
 /** RFC 1123 §2.1: a host name of one or more labels. */
 export const hostName = z
@@ -55,6 +56,8 @@ const checkBmc = (bmc: BmcSaid, context: z.RefinementCtx): void => {
   const url = URL.parse(bmc.url);
   const fault = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
   if (url === null || url.hostname === '') return fault('url', 'the address of the BMC, like https://10.0.0.5 or ipmi://10.0.0.6');
+  const why = noBmcAt(url.hostname);
+  if (why !== undefined) fault('url', why);
   if (url.username !== '' || url.password !== '') fault('url', 'say the user and the password in their own fields, not in the URL');
   if ((url.protocol === 'ipmi:') !== (bmc.protocol === 'ipmi'))
     fault('url', bmc.protocol === 'ipmi' ? 'IPMI wants a URL like ipmi://10.0.0.6' : 'Redfish wants a URL like https://10.0.0.5');

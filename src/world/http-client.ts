@@ -1,9 +1,10 @@
 /** The HTTP client: one call, one connection, bounded in time and bytes; a pinned certificate is checked before the request is sent. */
+import { lookup as lookUp } from 'node:dns';
 import { request as plainRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { connect as connectTcp, isIP } from 'node:net';
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { RemudaError, reasonOf } from '../errors.ts';
 import { errnoOf } from './files.ts';
@@ -70,11 +71,32 @@ const connected = (socket: Socket, event: 'connect' | 'secureConnect', signal: A
     });
   });
 
+/** A name is resolved once, and only its permitted addresses are connected to: what it resolves to a moment later does not matter (DNS rebinding). */
+const guarded = (call: HttpCall, host: string): { readonly lookup?: LookupFunction } => {
+  const { refuses } = call;
+  if (call.socket !== undefined || refuses === undefined) return {};
+  const refused = (why: string): RemudaError => new RemudaError('bad-request', `${where(call)}: ${why}`, { values: { url: call.url } });
+  const why = isIP(host) === 0 ? undefined : refuses(host, host);
+  if (why !== undefined) throw refused(why);
+  return {
+    lookup: (name, options, done) =>
+      lookUp(name, { ...options, all: true }, (error, all) => {
+        if (error !== null) return done(error, []);
+        const reasons = all.map(({ address }) => refuses(host, address));
+        const good = all.filter((_, index) => reasons[index] === undefined);
+        const [first] = good;
+        if (first === undefined) return done(refused(reasons.find((reason) => reason !== undefined) ?? 'its name has no address'), []);
+        return options.all === true ? done(null, good) : done(null, first.address, first.family);
+      }),
+  };
+};
+
 /** A connection over which the request may be sent. */
 const connectFor = async (call: HttpCall, url: URL, signal: AbortSignal): Promise<Socket> => {
   const secure = url.protocol === 'https:';
   const host = url.hostname.replaceAll(/^\[|\]$/g, '');
-  const to = call.socket === undefined ? { host, port: Number(url.port || (secure ? 443 : 80)) } : { path: call.socket };
+  const port = Number(url.port || (secure ? 443 : 80));
+  const to = call.socket === undefined ? { host, port, ...guarded(call, host) } : { path: call.socket };
   if (!secure) {
     const socket = connectTcp(to);
     await connected(socket, 'connect', signal);

@@ -129,6 +129,8 @@ export interface HttpCall {
   readonly ca?: string;
   /** https only: accept any certificate. An operator's explicit word for one BMC, never a default. */
   readonly insecure?: boolean;
+  /** Why this address of the URL's host is not connected to (`bad-request`); undefined where it may be. As in HttpGet. */
+  readonly refuses?: (host: string, address: string) => string | undefined;
   readonly signal?: AbortSignal;
 }
 export interface HttpAnswer {

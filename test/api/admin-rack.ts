@@ -1,5 +1,6 @@
 /** A rack for tests of the API: a few hosts in memory that answers what it is told and remembers what it was asked. */
 import type { ImageDesk } from '../../src/api/admin-images.ts';
+import type { Probed } from '../../src/api/admin-bmc.ts';
 import type { AdminDeps } from '../../src/api/admin-routes.ts';
 import type { StatusJson } from '../../src/api/access-types.ts';
 import type { DryRun, HostView, Rack } from '../../src/control/rack.ts';
@@ -338,6 +339,19 @@ async function* fakeBackup({ images }: { readonly images: boolean }): AsyncGener
   yield new TextEncoder().encode('SHA256SUMS');
 }
 
+/** What the probe of 10.0.0.5 finds, and nothing anywhere else. */
+export const probed: Probed = {
+  protocol: 'redfish',
+  redfish: { url: 'https://10.0.0.5', vendor: 'Remuda', fingerprint: 'cd'.repeat(32), distrust: 'it vouches for itself' },
+  ipmi: { url: 'ipmi://10.0.0.5', v20: true, suites: [3, 17], usable: true },
+};
+const fakeProbe: AdminDeps['probeBmc'] = async (host) => {
+  if (host === '10.0.0.5') return probed;
+  if (host === '10.0.0.6')
+    return { protocol: 'ipmi', ipmi: { url: 'ipmi://10.0.0.6', v20: true, suites: [1, 2], usable: false }, note: 'no web' };
+  throw new RemudaError('bmc-unreachable', `nothing at ${host} answers as a BMC`);
+};
+
 /** A rack with one available host h1, one image, one lease; behind a door with no tokens yet. */
 export const fakeDeps = (
   more: Partial<Limits> = {},
@@ -352,6 +366,14 @@ export const fakeDeps = (
     rack,
     desk,
     access,
-    deps: { ...access.deps, rack: rack.port, images: desk.port, backup: fakeBackup, leases: () => [lease], status: async () => status },
+    deps: {
+      ...access.deps,
+      rack: rack.port,
+      images: desk.port,
+      backup: fakeBackup,
+      probeBmc: fakeProbe,
+      leases: () => [lease],
+      status: async () => status,
+    },
   };
 };

@@ -203,3 +203,27 @@ test('stream: silence, a status that is not 2xx, too many bytes', async () => {
   const large = await plain((_request, response) => void response.end('x'.repeat(11)));
   await assert.rejects(Array.fromAsync(stream(large, { replyBytesMax: 10 })), { code: 'bmc-refused' });
 });
+
+test('an address that is refused is not connected to, written as a number or found behind a name', async () => {
+  let asked = 0;
+  const port = await plain((_request, response) => {
+    asked += 1;
+    response.end('in');
+  });
+  const seen: (readonly [host: string, address: string])[] = [];
+  const refuses = (host: string, address: string): string | undefined => {
+    seen.push([host, address]);
+    return address === '127.0.0.1' ? `${address} is out of bounds` : undefined;
+  };
+  const refused = { code: 'bad-request', message: /127\.0\.0\.1 is out of bounds$/ };
+  await assert.rejects(call(`http://127.0.0.1:${port}/`, { refuses }), refused);
+  assert.deepEqual(seen, [['127.0.0.1', '127.0.0.1']]);
+  const named = await call(`http://localhost:${port}/`, { refuses }).then(
+    () => 'connected',
+    (error: unknown) => String(error),
+  );
+  assert.match(named, /127\.0\.0\.1 is out of bounds$|connection refused/, 'where the name has another address, nobody listens there');
+  assert.ok(seen.some(([host, address]) => host === 'localhost' && address === '127.0.0.1'));
+  assert.equal(asked, 0);
+  assert.equal(text((await call(`http://localhost:${port}/`, { refuses: () => undefined })).body), 'in');
+});

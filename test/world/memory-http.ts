@@ -127,6 +127,9 @@ export class MemoryHttp {
   }
 
   #connect(caller: Caller, call: HttpCall): Connected {
+    const { hostname } = new URL(call.url);
+    const refusal = call.socket === undefined ? call.refuses?.(hostname, hostname) : undefined;
+    if (refusal !== undefined) throw new RemudaError('bad-request', `${where(call)}: ${refusal}`, { values: { url: call.url } });
     const endpoint = this.#find(caller, call);
     const url = new URL(call.url);
     const gone = new AbortController();

@@ -3,6 +3,7 @@ import { RemudaError } from '../../errors.ts';
 import type { Limits } from '../../limits.ts';
 import { noAddress, parseIpv4 } from '../../wire/address.ts';
 import type { Ipv4 } from '../../wire/address.ts';
+import { noBmcAt } from '../../wire/bmc-place.ts';
 import { DecodeError } from '../../wire/reader.ts';
 import type { UdpSocket, World } from '../../world/world.ts';
 import type { LoginLimits } from '../login.ts';
@@ -23,6 +24,8 @@ export const endpointOf = (url: string): Endpoint => {
   const address = parseIpv4(parsed?.hostname ?? '');
   if (parsed === null || parsed.protocol !== 'ipmi:' || address === undefined || parsed.username !== '' || parsed.password !== '')
     throw new RemudaError('bad-config', 'the address of an IPMI BMC is a URL with its IPv4 address, such as ipmi://10.0.0.6');
+  const why = noBmcAt(address);
+  if (why !== undefined) throw new RemudaError('bad-request', why);
   return { address, port: parsed.port === '' ? ipmiPort : Number(parsed.port) };
 };
 

@@ -5,6 +5,7 @@ import type { Limits } from '../../limits.ts';
 import { LoginPause } from '../login.ts';
 import type { LoginLimits } from '../login.ts';
 import type { HttpAnswer, HttpCall, Log, Method, World } from '../../world/world.ts';
+import { refusesBmc } from '../../wire/bmc-place.ts';
 import type { BmcAddress } from '../../wire/words.ts';
 import { serviceRoot, sessionService } from './messages.ts';
 import { jsonOf, refusal } from './refusal.ts';
@@ -200,6 +201,7 @@ export class Connection {
       headers: { accept: 'application/json', 'odata-version': '4.0', ...json, ...match, ...credentials },
       timeoutMs: this.#limits.bmcTimeoutMs,
       replyBytesMax: this.#limits.bmcReplyBytes,
+      refuses: refusesBmc,
       ...trust,
       ...(ask.body === undefined ? {} : { body: JSON.stringify(ask.body) }),
       ...(ask.signal === undefined ? {} : { signal: ask.signal }),
