@@ -32,7 +32,8 @@ const watchRoutes = (deps: DaemonDeps): readonly AdminRoute[] => [
     method: 'GET',
     path: '/healthz',
     role: 'anyone',
-    summary: 'Is the daemon alive: does its store answer?',
+    summary:
+      'Is the daemon alive: does it answer, and can it read its store? Where not, start it again; this says nothing of cables and disks',
     tag: 'daemon',
     replies: { 200: healthJson },
     handle: async () => {
@@ -46,7 +47,8 @@ const watchRoutes = (deps: DaemonDeps): readonly AdminRoute[] => [
     method: 'GET',
     path: '/readyz',
     role: 'anyone',
-    summary: 'Does the daemon serve all that it should: ports, store, boot files? 503 where it does not',
+    summary:
+      'Does the daemon serve all that it should: ports, boot files, a store that keeps changes, room for them? 503 with the reasons where not: they are for a person, a restart seldom helps; a pulled cable is a warning of /v1/status',
     tag: 'daemon',
     replies: { 200: readyJson, 503: readyJson },
     handle: async () => {
