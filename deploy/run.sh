@@ -68,6 +68,10 @@ case $command in
     set_up unit build deploy go
     tests deploy "$@"
     ;;
+  test:appliance)
+    set_up unit test
+    tests appliance "$@"
+    ;;
   test:lab)
     set_up unit lab go
     tests images lab "$@"

@@ -12,7 +12,7 @@ interface Group {
   /** Files at the same time: those that start servers, namespaces or QEMU run alone. */
   readonly atOnce: number;
 }
-const apart = ['sim', 'images', 'interop', 'deploy', 'lab', 'lab-qemu', 'bench'];
+const apart = ['sim', 'images', 'interop', 'deploy', 'appliance', 'lab', 'lab-qemu', 'bench'];
 /** In the order in which `all` runs them: what is quick and tells most first. */
 const groups: Readonly<Record<string, Group>> = {
   unit: { files: 'test/**/*.test.ts', without: apart.map((folder) => `test/${folder}/**`), atOnce: Math.min(4, availableParallelism()) },
@@ -20,6 +20,7 @@ const groups: Readonly<Record<string, Group>> = {
   images: { files: 'test/images/**/*.test.ts', atOnce: 1 },
   interop: { files: 'test/interop/**/*.test.ts', atOnce: 1 },
   deploy: { files: 'test/deploy/**/*.test.ts', atOnce: 1 },
+  appliance: { files: 'test/appliance/**/*.test.ts', atOnce: 1 },
   lab: { files: 'test/lab{,-qemu}/**/*.test.ts', atOnce: 1 },
   bench: { files: 'test/bench/**/*.test.ts', atOnce: 1 },
 };

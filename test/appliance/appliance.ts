@@ -125,7 +125,7 @@ export class Appliance implements AsyncDisposable {
 
   /** Starts the daemon and waits until every listener of the API answers. `before` are words in front of its command. */
   async start(before: readonly string[] = []): Promise<Running> {
-    const [command = '', ...args] = [...before, 'ip', 'netns', 'exec', this.place.namespace];
+    const [command, ...args] = [...before, 'ip', 'netns', 'exec', this.place.namespace];
     const serve = [...args, process.execPath, main, 'serve', '--config', this.config];
     const daemon = start(command, serve, environment(this.#home), servingMs);
     this.#daemon = daemon;
