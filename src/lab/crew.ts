@@ -44,9 +44,9 @@ const frugal = {
 };
 
 /** A subcommand of this very program inside the namespace. */
-const inside = (lab: LabWorld, namespace: string, args: readonly string[], log: string | undefined): Promise<LabProcess> =>
+const inside = (lab: LabWorld, namespace: string, { compiled }: Place, args: readonly string[], log?: string): Promise<LabProcess> =>
   lab.processes.spawn('ip', ['netns', 'exec', namespace, process.execPath, ...frugal.flags, main, ...args], {
-    env: frugal.env,
+    env: { ...frugal.env, NODE_COMPILE_CACHE: compiled },
     stdout: log === undefined ? 'lines' : { file: log },
     stderr: log === undefined ? 'lines' : { file: log },
   });
@@ -130,11 +130,11 @@ export const startCrew = async (lab: LabWorld, options: CrewOptions): Promise<Cr
     const admin = adminOf(lab, place.socket);
     let daemon: LabProcess | undefined;
     const startDaemon = async (): Promise<void> => {
-      daemon = await inside(lab, net.namespace, ['serve', '--config', place.config], log);
+      daemon = await inside(lab, net.namespace, place, ['serve', '--config', place.config], log);
       await awaitReady(lab, admin, daemon, log);
     };
     if (net.far !== undefined) ends.push(end(await startRelay(lab, net, net.far, `${place.folder}/relay.log`)));
-    const rackProcess = await inside(lab, net.namespace, ['lab', 'rack', '--spec', place.rackSpec], undefined);
+    const rackProcess = await inside(lab, net.namespace, place, ['lab', 'rack', '--spec', place.rackSpec]);
     ends.push(end(rackProcess));
     ends.push(async () => (daemon === undefined ? undefined : end(daemon)()));
     const [rack] = await Promise.all([rackReady(lab, rackProcess), startDaemon()]);

@@ -10,6 +10,8 @@ export interface Place {
   readonly config: string;
   readonly rackSpec: string;
   readonly note: string;
+  /** What Node compiled, kept for all laboratories of this cache. */
+  readonly compiled: string;
 }
 export const placeOf = (cache: string, name: string): Place => {
   const folder = `${cache}/lab/${name}`;
@@ -20,6 +22,7 @@ export const placeOf = (cache: string, name: string): Place => {
     config: `${folder}/remuda.yaml`,
     rackSpec: `${folder}/rack.json`,
     note: `${folder}/lab.json`,
+    compiled: `${cache}/node`,
   };
 };
 
