@@ -78,6 +78,9 @@ export const judgeTicket = (
     return { refused: 'ticket-stale', reason: `the ticket of boot ${ticket.boot} of ${host.name} was redeemed` };
   if ((host.claim?.generation ?? 0) !== ticket.generation)
     return { refused: 'ticket-stale', reason: `the ticket is of generation ${ticket.generation}, the host's intent is not` };
+  // As decideBoot has it. An agent that runs already may come in: it is given no work.
+  if (asked.for === 'script' && (host.held !== null || host.failed !== null))
+    return { refused: 'state-conflict', reason: `${host.name} ${host.held === null ? 'has failed' : 'is held'}: nothing is booted` };
   return undefined;
 };
 

@@ -125,6 +125,12 @@ const judgements: readonly Judged[] = [
   { name: 'at its end', host: opened, now: 5000, script: 'ticket-expired', redeem: 'ticket-expired' },
   { name: 'redeemed', host: redeemed, script: 'ticket-stale', redeem: undefined },
   { name: 'contested', host: contested, script: 'boot-contested', redeem: 'boot-contested' },
+  {
+    name: 'the host is held meanwhile: an agent that runs may come in',
+    host: after(opened, { type: 'hold', by: 'eve', why: 'a cable' }),
+    script: 'state-conflict',
+    redeem: undefined,
+  },
   { name: 'boot failed', host: failed, script: 'ticket-stale', redeem: 'ticket-stale' },
   { name: 'the boot before', host: second, script: 'ticket-stale', redeem: 'ticket-stale' },
   { name: 'a boot to come', host: opened, ticket: { boot: 2 }, script: 'ticket-stale', redeem: 'ticket-stale' },
