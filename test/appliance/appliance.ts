@@ -85,9 +85,9 @@ export class Appliance implements AsyncDisposable {
   readonly data: string;
   readonly socket: string;
   readonly config: string;
-  /** Everything the daemon said, over all its lives. */
-  log = '';
   readonly #home: string;
+  /** Of the lives before this one. */
+  #log = '';
   readonly #ending = new AbortController();
   readonly #http = realWorld({ signal: this.#ending.signal, log: { level: 'silent' } }).http;
   #settings: Readonly<Record<string, unknown>> = {};
@@ -142,12 +142,17 @@ export class Appliance implements AsyncDisposable {
     assert.ok(this.#daemon !== undefined, 'a daemon runs');
     this.#daemon.child.kill(signal);
     const { exit, signal: by } = await this.#daemon.ended;
-    this.log += this.#daemon.said();
+    this.#log += this.#daemon.said();
     this.#daemon = undefined;
     return { exit, signal: by };
   }
+  /** Asks it to read its configuration again. */
+  hangUp(): void {
+    this.#daemon?.child.kill('SIGHUP');
+  }
+  /** Everything it said, over all its lives. */
   said(): string {
-    return this.log + (this.#daemon?.said() ?? '');
+    return this.#log + (this.#daemon?.said() ?? '');
   }
   /** SHA-256 of the certificate that the API shows, as the log tells it. */
   fingerprint(): string {

@@ -8,10 +8,17 @@ export const root = new URL('../..', import.meta.url).pathname.replace(/\/$/, ''
 export const run = (command: string, ...args: readonly string[]): string =>
   execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 * 1024 * 1024 });
 
+export const subnet = {
+  interface: 'boot0',
+  cidr: '10.91.0.0/24',
+  serverAddress: '10.91.0.1',
+  pool: { from: '10.91.0.100', to: '10.91.0.199' },
+};
+
 export interface Place {
   readonly namespace: string;
   readonly folder: string;
-  /** Writes remuda.yaml into the folder; paths are those that the daemon sees, `more` are further settings. */
+  /** Writes remuda.yaml into the folder; paths are those that the daemon sees, `more` are further settings, or others. */
   config(paths: { readonly data: string; readonly run: string; readonly share: string }, more?: Readonly<Record<string, unknown>>): string;
   [Symbol.dispose](): void;
 }
@@ -31,21 +38,11 @@ export const makePlace = (name: string): Place => {
     folder,
     config: ({ data, run: runFolder, share }, more = {}) => {
       const path = join(folder, 'remuda.yaml');
-      writeFileSync(
-        path,
-        `data: ${data}
-socket: ${runFolder}/remuda.sock
-boot: { agent: ${share}/agent, firmware: ${share}/firmware }
-subnets:
-  - interface: boot0
-    cidr: 10.91.0.0/24
-    serverAddress: 10.91.0.1
-    pool: { from: 10.91.0.100, to: 10.91.0.199 }
-${Object.entries(more)
-  // JSON is YAML.
-  .map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
-  .join('')}`,
-      );
+      const boot = { agent: `${share}/agent`, firmware: `${share}/firmware` };
+      const settings = { data, socket: `${runFolder}/remuda.sock`, boot, subnets: [subnet], ...more };
+      // JSON is YAML; a line for each setting, so that a fault is told with its own.
+      const lines = Object.entries(settings).map(([setting, value]) => `${setting}: ${JSON.stringify(value)}\n`);
+      writeFileSync(path, lines.join(''));
       return path;
     },
     [Symbol.dispose]: () => {
