@@ -25,8 +25,7 @@ digest() { sha256sum "$1" | cut -d' ' -f1; }
 # The Debian mirror that this system has configured.
 mirror() {
   release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-  apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(SITE)' 'Created-By: Packages' |
-    awk -v release="$release" '$1 == release && $2 == "main" { print $3; exit }'
+  sh "$here/../deploy/mirrors.sh" | awk -v release="$release" '$1 == release { print $2; exit }'
 }
 
 # apt with lists and packages of its own in $work; without the hooks that some

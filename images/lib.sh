@@ -52,6 +52,8 @@ kernel_package() {
   if [ ! -s "$answer" ] || [ "${1:-}" = --refresh ]; then
     need apt-cache=apt
     local name version
+    # A fresh container has sources, and no lists yet.
+    apt-cache show "$meta" >/dev/null 2>&1 || [ "$(id -u)" != 0 ] || apt-get -q update >&2
     name=$(apt-cache depends --no-recommends "$meta" | awk '/Depends: linux-image-/ { print $2; exit }')
     [ -n "$name" ] || die "apt knows no package $meta; run apt-get update"
     version=$(apt-cache policy "$name" | awk '/Candidate:/ { print $2 }')

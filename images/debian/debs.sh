@@ -18,16 +18,11 @@ debs() {
 # what they say against Debian's keys.
 sources() {
   local found
-  found=$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-    awk -v suite="$1" -v keyring="$keyring" '$1 == "Debian" && $2 == "main" {
-        sub(/^[^-]*/, "", $4)
-        if ($4 ~ /^(-updates|-security)?$/) print "deb [signed-by=" keyring "] " $3 " " suite $4 " main"
-      }' | sort -u)
-  if [ -z "$found" ]; then
-    found="deb [signed-by=$keyring] http://deb.debian.org/debian $1 main
-deb [signed-by=$keyring] http://deb.debian.org/debian $1-updates main
-deb [signed-by=$keyring] http://deb.debian.org/debian-security $1-security main"
-  fi
+  found=$(sh "$images/../deploy/mirrors.sh" | awk -v suite="$1" -v keyring="$keyring" '{
+      sub(/^[^-]*/, "", $1)
+      if ($1 ~ /^(-updates|-security)?$/) print "deb [signed-by=" keyring "] " $2 " " suite $1 " main"
+    }' | sort -u)
+  [ -n "$found" ] || die "no Debian mirror is configured; looked in apt's sources"
   echo "$found"
 }
 

@@ -19,7 +19,7 @@ const buildah = (...args: readonly string[]): string =>
 const [release, mirror] = run(
   'sh',
   '-c',
-  `r=$(. /etc/os-release && echo "$VERSION_CODENAME"); apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(SITE)' 'Created-By: Packages' | awk -v r="$r" '$1 == r && $2 == "main" { print $1, $3; exit }'`,
+  `r=$(. /etc/os-release && echo "$VERSION_CODENAME"); sh ${root}/deploy/mirrors.sh | awk -v r="$r" '$1 == r { print; exit }'`,
 )
   .trim()
   .split(' ');
