@@ -35,7 +35,7 @@ export const auditRowJson = z.object({
   /** The operation, as the description of the API names it. */
   action: z.string(),
   subject: z.string(),
-  /** `ok`, or the code of the refusal; `begun` where the daemon ended before it was over. */
+  /** `ok`, or the code of the refusal; `left` where nobody waited for its end, `begun` where the daemon ended before it was over. */
   outcome: z.string(),
   detail: z.record(z.string(), z.unknown()).optional(),
 });

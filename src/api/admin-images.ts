@@ -12,7 +12,7 @@ import type { HttpReply, HttpRequest } from '../world/world.ts';
 import { toImageDetail, toImageJson, toVerifyJson } from './admin-json.ts';
 import { items, json, nothing, workReply } from './json.ts';
 import { adminRoute } from './route.ts';
-import type { AdminRoute, Asked } from './route.ts';
+import type { AdminReply, AdminRoute, Asked } from './route.ts';
 import { collectJson, collectSchema, imageDetailJson, imageJson, importSchema, itemsOf, workLineJson } from './types.ts';
 
 export interface ImportWish {
@@ -41,7 +41,7 @@ const imageOf = (request: HttpRequest): string => request.params['image'] ?? '';
 const importImage = async (
   images: ImageDesk,
   { request, body, caller }: Asked<z.output<typeof importSchema>, undefined>,
-): Promise<HttpReply> => {
+): Promise<AdminReply> => {
   // The daemon reads every file of its machine, and who may claim a host could read the image there.
   if (body.path !== undefined && caller.role !== 'admin')
     throw new RemudaError(
@@ -59,7 +59,7 @@ const importImage = async (
     ...(signature === undefined ? {} : { signature: parseSignatureFile(signature) }),
     signal: request.signal,
   };
-  return workReply(async (onProgress) => toImageJson(await images.import(source, wish, onProgress)));
+  return workReply(request, async (onProgress) => toImageJson(await images.import(source, wish, onProgress)));
 };
 
 /** The last name of an image that a claim wants stays: the claim's host may have to be installed again. */
@@ -146,7 +146,7 @@ const keepRoutes = (images: ImageDesk, rack: Rack): readonly AdminRoute[] => [
     replies: { 200: workLines },
     handle: async ({ request }) => {
       const { digest } = await images.find(imageOf(request));
-      return workReply(async (onProgress) => toVerifyJson(await images.verify(digest, onProgress)));
+      return workReply(request, async (onProgress) => toVerifyJson(await images.verify(digest, onProgress)));
     },
   }),
   adminRoute({

@@ -32,7 +32,7 @@ export class AuditTrail {
     this.#refusals = new Buckets({ perSecond: auditRefusalsPerMinute / 60, burst: auditRefusalsBurst, namesMax: 1 });
   }
   /** On record when it returns; the function that it returns records the outcome. */
-  async begin(deed: Deed): Promise<(outcome: 'ok' | Code) => Promise<void>> {
+  async begin(deed: Deed): Promise<(outcome: 'ok' | 'left' | Code) => Promise<void>> {
     const seq = await this.#parts.store.audit(this.#entry(deed, 'begun'));
     return (outcome) => this.#parts.store.auditOutcome(seq, outcome);
   }

@@ -120,6 +120,14 @@ export const bootRoutes = (deps: BootDeps, local: Ipv4): readonly Route[] => {
   ];
 };
 
+/** All that an agent says is short, but for the hardware that it found. */
+const wordsBytesMax = 64 * 1024;
+const post = (path: string, act: (request: HttpRequest) => Promise<HttpReply>, bodyBytesMax = wordsBytesMax): Route => ({
+  method: 'POST',
+  path,
+  bodyBytesMax,
+  handle: (request) => judged(() => act(request)),
+});
 /** TLS 1.3: the agent's calls, each with the boot credential. */
 export const agentRoutes = ({ desk, limits }: BootDeps, local: Ipv4): readonly Route[] => {
   const caller = ({ headers }: HttpRequest): Caller => {
@@ -127,18 +135,16 @@ export const agentRoutes = ({ desk, limits }: BootDeps, local: Ipv4): readonly R
     if (credential === undefined) throw new RemudaError('credential-invalid', 'a boot credential is needed; redeem the ticket first');
     return { credential, local };
   };
-  const post = (path: string, act: (request: HttpRequest) => Promise<HttpReply>): Route => ({
-    method: 'POST',
-    path,
-    bodyBytesMax: limits.httpBodyBytes,
-    handle: (request) => judged(() => act(request)),
-  });
   return [
     post('/agent/redeem', async (request) => json(await desk.redeem(bodyOf(request), request.peer))),
-    post('/agent/inventory', async (request) => {
-      await desk.inventory(caller(request), bodyOf(request));
-      return nothing;
-    }),
+    post(
+      '/agent/inventory',
+      async (request) => {
+        await desk.inventory(caller(request), bodyOf(request));
+        return nothing;
+      },
+      limits.httpBodyBytes,
+    ),
     post('/agent/next', async (request) => json(await desk.next(caller(request), request.signal))),
     post('/agent/progress', async (request) => {
       await desk.progress(caller(request), bodyOf(request));

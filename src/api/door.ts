@@ -8,7 +8,7 @@ import type { AuditTrail, Deed } from './audit.ts';
 import { conditional } from './etag.ts';
 import { Buckets, Seats } from './rate.ts';
 import { mayAct } from './route.ts';
-import type { AdminRoute, Caller, Ready } from './route.ts';
+import type { AdminRoute, Caller, Ending, Ready } from './route.ts';
 import type { TokenBook } from './tokens.ts';
 
 export interface DoorParts {
@@ -125,7 +125,7 @@ export class Door {
       this.#finish(visit, async () => {
         const { subject, run } = row.read(whole, caller);
         const done = { ...deed, actor: caller.name, subject };
-        return this.#seated(row, `${kind} ${caller.name}`, whole, () => this.#recorded(row, whole, done, run));
+        return this.#seated(row, { request: whole, caller, name: `${kind} ${caller.name}` }, () => this.#recorded(row, whole, done, run));
       });
   }
   /** What came of it, or the refusal; timed and counted, under the ID of the request. */
@@ -164,12 +164,17 @@ export class Door {
     if (waitMs > 0) throw tooMany('too many requests', waitMs);
   }
   /** A change is on record before it is done; a question is not recorded. */
-  async #recorded({ method }: AdminRoute, request: HttpRequest, deed: Deed, run: Ready['run']): Promise<HttpReply> {
-    if (method === 'GET' || method === 'HEAD') return conditional(request, await run());
+  async #recorded({ method, isRecorded }: AdminRoute, request: HttpRequest, deed: Deed, run: Ready['run']): Promise<HttpReply> {
+    const isQuestion = method === 'GET' || method === 'HEAD';
+    if (isQuestion && isRecorded !== true) return conditional(request, await run());
     const { audit, log } = this.#parts;
     const ended = await audit.begin(deed);
     try {
-      const reply = await run();
+      const { over, ...reply } = await run();
+      if (over !== undefined) {
+        this.#follow(deed, over, ended);
+        return reply;
+      }
       await ended('ok');
       log.info(`${deed.action} by ${deed.actor}`, { request: deed.request, subject: deed.subject });
       return reply;
@@ -178,7 +183,23 @@ export class Door {
       throw error;
     }
   }
-  async #seated(row: AdminRoute, name: string, request: HttpRequest, run: () => Promise<HttpReply>): Promise<HttpReply> {
+  /** Work that goes on behind its answer has its outcome recorded when it has one. */
+  #follow(deed: Deed, over: Promise<Ending>, ended: (outcome: 'ok' | 'left' | Code) => Promise<void>): void {
+    const { log } = this.#parts;
+    const { action, actor, request, subject } = deed;
+    const record = async (ending: Ending): Promise<void> => {
+      const outcome = 'thrown' in ending ? codeOf(ending.thrown) : ending.outcome;
+      if ('thrown' in ending && outcome === 'internal') log.error('a request failed', { request, action, error: ending.thrown });
+      else log.info(`${action} by ${actor}`, { request, subject, outcome });
+      await ended(outcome);
+    };
+    over.then(record).catch((error: unknown) => log.error('the outcome of a request was not recorded', { request, action, error }));
+  }
+  async #seated(
+    row: AdminRoute,
+    { request, caller, name }: { readonly request: HttpRequest; readonly caller: Caller; readonly name: string },
+    run: () => Promise<HttpReply>,
+  ): Promise<HttpReply> {
     if (row.stays !== true) return run();
     const leave = this.#seats.take(name);
     if (leave === undefined) throw tooMany('too many requests of this kind are open already', this.#parts.limits.apiHeartbeatMs);
@@ -190,17 +211,22 @@ export class Door {
       if (!goesOn) return reply;
       // A client that leaves before the first word leaves a stream that never begins, and so never ends.
       request.signal.addEventListener('abort', leave, { once: true });
-      return { ...reply, body: until(body as AsyncIterable<Uint8Array>, leave) };
+      // What was asked as a question is told no longer than the token is good; a change that was begun comes to its end.
+      const isGood = row.method === 'GET' ? caller.isGood : undefined;
+      return { ...reply, body: until(body as AsyncIterable<Uint8Array>, leave, isGood) };
     } finally {
       if (!goesOn) leave();
     }
   }
 }
 
-/** The same stream, with a last word when it is over. */
-async function* until(body: AsyncIterable<Uint8Array>, over: () => void): AsyncGenerator<Uint8Array> {
+/** The same stream while it may go on, with a last word when it is over. */
+async function* until(body: AsyncIterable<Uint8Array>, over: () => void, mayGoOn: () => boolean = () => true): AsyncGenerator<Uint8Array> {
   try {
-    yield* body;
+    for await (const piece of body) {
+      if (!mayGoOn()) return;
+      yield piece;
+    }
   } finally {
     over();
   }

@@ -28,8 +28,9 @@ const labelTest = (term: string): LabelTest => {
       'bad-request',
       `the query: labels: ${JSON.stringify(term.slice(0, 64))} is not key, !key, key=value or key!=value`,
     );
-  if (sign === undefined) return (labels) => key in labels === (not === '');
-  return (labels) => (labels[key] === value) === !sign.startsWith('!');
+  // Not `in`: `constructor` is in every object.
+  if (sign === undefined) return (labels) => Object.hasOwn(labels, key) === (not === '');
+  return (labels) => (Object.hasOwn(labels, key) && labels[key] === value) === !sign.startsWith('!');
 };
 const wordsOf = ({ id, name, macs, uuid, serial, profile, claim }: Host): string =>
   [id, name, ...macs, uuid, serial, profile.rack, claim?.intent.imageName, claim?.id, claim?.owner].join('\n').toLowerCase();

@@ -1,8 +1,9 @@
 /** JSON in and out of a handler: bodies checked by a schema, answers as one document or as a stream of lines. */
 import type { z } from 'zod';
 import { RemudaError } from '../errors.ts';
-import { problemOf } from '../world/http-problem.ts';
+import { problemOf, problemOfRequest } from '../world/http-problem.ts';
 import type { HttpReply, HttpRequest } from '../world/world.ts';
+import type { AdminReply, Ending } from './route.ts';
 
 export const json = (status: number, value: unknown): HttpReply => ({
   status,
@@ -64,7 +65,10 @@ type Outcome = { readonly result: unknown } | { readonly thrown: unknown };
  * Long work as `application/x-ndjson`: `{"progress":…}` lines, then one `{"result":…}` or `{"error":…}`.
  * Work that fails before its first progress throws, so that the refusal keeps its status. A slow reader misses progress, never the end.
  */
-export const workReply = async (work: (onProgress: (progress: unknown) => void) => Promise<unknown>): Promise<HttpReply> => {
+export const workReply = async (
+  { id, signal }: Pick<HttpRequest, 'id' | 'signal'>,
+  work: (onProgress: (progress: unknown) => void) => Promise<unknown>,
+): Promise<AdminReply> => {
   let progress: unknown;
   let outcome: Outcome | undefined;
   let news = Promise.withResolvers<void>();
@@ -91,9 +95,16 @@ export const workReply = async (work: (onProgress: (progress: unknown) => void) 
       if (latest !== undefined) yield line({ progress: latest });
       if (end === undefined) continue;
       await running;
-      yield line('thrown' in end ? { error: problemOf(end.thrown) } : { result: end.result });
+      yield line(
+        'thrown' in end ? { error: id === undefined ? problemOf(end.thrown) : problemOfRequest(end.thrown, id) } : { result: end.result },
+      );
       return;
     }
   };
-  return { status: 200, headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' }, body: lines() };
+  const over = running.then((): Ending => {
+    const end = ended();
+    if (end === undefined || !('thrown' in end)) return { outcome: 'ok' };
+    return signal.aborted ? { outcome: 'left' } : { thrown: end.thrown };
+  });
+  return { status: 200, headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' }, body: lines(), over };
 };

@@ -15,6 +15,14 @@ export interface Caller {
   /** For timeline and audit: a token's name, or what the user of the socket says of itself. */
   readonly name: string;
   readonly role: Role;
+  /** Would the same token still be let in? Absent where there is none. */
+  readonly isGood?: () => boolean;
+}
+/** How work ended that went on behind its answer; `left`: nobody waited for it any more. */
+export type Ending = { readonly outcome: 'ok' | 'left' } | { readonly thrown: unknown };
+export interface AdminReply extends HttpReply {
+  /** Where the answer begins before the work is over. */
+  readonly over?: Promise<Ending>;
 }
 /** A request that was judged and read. */
 export interface Asked<B, Q> {
@@ -45,17 +53,19 @@ interface RowFacts {
   readonly bodyBytesMax?: number;
   /** Its requests may stay for long (long polls, streams, imports): they are given seats, and there are only so many. */
   readonly stays?: boolean;
+  /** A question that stands in the audit log as changes do: it takes away more than one should who may not say so later. */
+  readonly isRecorded?: boolean;
 }
 export interface AdminRow<B extends z.ZodType, Q extends z.ZodType> extends RowFacts {
   readonly body?: B;
   readonly query?: Q;
-  readonly handle: (asked: Asked<z.output<B>, z.output<Q>>) => Promise<HttpReply>;
+  readonly handle: (asked: Asked<z.output<B>, z.output<Q>>) => Promise<AdminReply>;
 }
 /** A request that was read and waits for its turn. */
 export interface Ready {
   /** What it is about, for the audit log: the names in the path, else what the body calls itself. */
   readonly subject: string;
-  readonly run: () => Promise<HttpReply>;
+  readonly run: () => Promise<AdminReply>;
 }
 /** A row without its types, as the door uses it. */
 export interface AdminRoute extends RowFacts {

@@ -86,7 +86,11 @@ export class TokenBook {
     if (row.revokedAt !== null) throw invalid(`the token ${row.name} was revoked: ask an admin for another`);
     if (row.expiresAt !== null && row.expiresAt <= now) throw invalid(`the token ${row.name} has expired: ask an admin for another`);
     this.#lastUsed.set(id, now);
-    return { name: row.name, role: roleOf(row) };
+    return { name: row.name, role: roleOf(row), isGood: () => this.#isGood(id) };
+  }
+  #isGood(id: string): boolean {
+    const row = this.#tokens.get(id);
+    return row !== undefined && row.revokedAt === null && (row.expiresAt ?? Infinity) > this.#parts.clock.now();
   }
   #view(row: TokenRow): TokenView {
     const { id, name, createdAt, expiresAt, revokedAt } = row;

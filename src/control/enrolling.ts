@@ -87,7 +87,7 @@ const against = (host: Host, wanted: Host): { readonly fixed: readonly string[];
 };
 const patchTo = (before: Host, wanted: Host): Describe => {
   const { labels, ...rest } = wanted.profile;
-  const gone = Object.keys(before.profile.labels).filter((key) => !(key in labels));
+  const gone = Object.keys(before.profile.labels).filter((key) => !Object.hasOwn(labels, key));
   return {
     ...rest,
     labels: { ...labels, ...Object.fromEntries(gone.map((key) => [key, null])) },

@@ -334,9 +334,16 @@ export const lease: Lease = {
   endsAt: now + 59 * minute,
 };
 
+/** Backups that were begun, and those that were cleared away again. */
+export const backups = { begun: 0, cleared: 0 };
 async function* fakeBackup({ images }: { readonly images: boolean }): AsyncGenerator<Uint8Array> {
-  yield new TextEncoder().encode(`a backup ${images ? 'with' : 'without'} images, `);
-  yield new TextEncoder().encode('SHA256SUMS');
+  backups.begun += 1;
+  try {
+    yield new TextEncoder().encode(`a backup ${images ? 'with' : 'without'} images, `);
+    yield new TextEncoder().encode('SHA256SUMS');
+  } finally {
+    backups.cleared += 1;
+  }
 }
 
 /** What the probe of 10.0.0.5 finds, and nothing anywhere else. */

@@ -48,7 +48,7 @@ export const asking = async (limits: Partial<Limits> = {}) => {
     const text = new TextDecoder().decode(answer.body);
     return { status: answer.status, text, headers: answer.headers, json: () => JSON.parse(text) as unknown };
   };
-  const stream = (path: string, sent: Ask = {}) => http.stream(callOf('GET', path, sent));
+  const stream = (path: string, sent: Ask = {}, method: Method = 'GET') => http.stream(callOf(method, path, sent));
   const tokenFor = async (role: Role, name: string = role): Promise<string> =>
     (await fakes.access.deps.tokens.create({ name, role, expiresAt: null })).token;
   return { ...fakes, ask, stream, tokenFor };

@@ -34,6 +34,9 @@ describe('filters', () => {
     ['?pool=default', 'bcd'],
     ['?labels=tier', 'ab'],
     ['?labels=!tier', 'cd'],
+    // In every object of the language, and no label of anybody.
+    ['?labels=constructor', ''],
+    ['?labels=!toString', 'abcd'],
     ['?labels=tier=db', 'b'],
     ['?labels=tier!=db', 'acd'],
     ['?labels=tier,!gpu', 'b'],
