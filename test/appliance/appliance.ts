@@ -64,6 +64,8 @@ const environment = (home: string): NodeJS.ProcessEnv => ({
   TERM: 'dumb',
 });
 
+/** Of the card at the other end of the cable. */
+export const wireMac = '52:54:00:77:00:01';
 export const address = '10.91.0.1';
 export const apiPort = 7471;
 export const url = `https://${address}:${apiPort}`;
@@ -90,6 +92,7 @@ export class Appliance implements AsyncDisposable {
   #log = '';
   readonly #ending = new AbortController();
   readonly #http = realWorld({ signal: this.#ending.signal, log: { level: 'silent' } }).http;
+  #hasRack = false;
   #settings: Readonly<Record<string, unknown>> = {};
   #daemon: Running | undefined;
 
@@ -117,6 +120,18 @@ export class Appliance implements AsyncDisposable {
   }
   ip(...args: readonly string[]): void {
     run('ip', '-n', this.place.namespace, ...args);
+  }
+  /** A program at the other end of the appliance's cable, in a namespace of its own; the first one plugs it in. */
+  onWire(own: string, command: string, ...args: readonly string[]): Running {
+    const rack = `${this.place.namespace}-rack`;
+    if (!this.#hasRack) {
+      run('ip', 'netns', 'add', rack);
+      this.#hasRack = true;
+      this.ip('link', 'set', 'rack0', 'netns', rack);
+      run('ip', '-n', rack, 'link', 'set', 'rack0', 'address', wireMac, 'up');
+    }
+    run('ip', '-n', rack, 'addr', 'replace', `${own}/24`, 'dev', 'rack0');
+    return this.inside('ip', 'netns', 'exec', rack, command, ...args);
   }
   /** A program in the appliance's network. */
   inside(command: string, ...args: readonly string[]): Running {
@@ -230,6 +245,7 @@ export class Appliance implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#daemon !== undefined) await this.end('SIGKILL');
     this.#ending.abort();
+    if (this.#hasRack) run('ip', 'netns', 'del', `${this.place.namespace}-rack`);
     this.place[Symbol.dispose]();
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { root, subnet } from '../deploy/place.ts';
-import { Appliance, onTcp, refused, silent, until, url } from './appliance.ts';
+import { Appliance, onTcp, refused, silent, until, url, wireMac } from './appliance.ts';
 import type { Said } from './appliance.ts';
 
 const settings = { ...onTcp, log: 'info' };
@@ -192,7 +192,7 @@ test('SIGHUP takes up the log level, accept rules and reservations at once, and 
   appliance.configure({
     ...changed,
     log: 'info',
-    subnets: [{ ...subnet, reservations: [{ mac: '52:54:00:00:00:02', address: '10.91.0.20' }] }],
+    subnets: [{ ...subnet, reservations: [{ mac: wireMac, address: '10.91.0.20' }] }],
   });
   const { exit, out } = await appliance.remuda('reload');
   assert.equal(exit, 0);
@@ -200,6 +200,8 @@ test('SIGHUP takes up the log level, accept rules and reservations at once, and 
   assert.match(out, /subnets\.0\.reservations/);
   assert.match(out, /needs a restart: limits\.storeBusyMs \(1 setting as before until then\)/);
   assert.match(applied() ?? '', /subnets\.0\.reservations/);
+  const client = await appliance.onWire('10.91.0.77', 'udhcpc', '-f', '-n', '-q', '-i', 'rack0', '-s', '/bin/true', '-t', '10').ended;
+  assert.match(client.out + client.err, /lease of 10\.91\.0\.20 obtained/);
 
   appliance.configure({ ...changed, log: 'loud' });
   const refusal = await appliance.remuda('reload');
