@@ -1,10 +1,11 @@
 /** A laboratory for a test: real firmware in QEMU, the real daemon, in a namespace of the test's own; everything gone afterwards. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { HostJson, TimelineRowJson } from '../../src/api/types.ts';
 import { startCrew } from '../../src/lab/crew.ts';
 import type { Crew } from '../../src/lab/crew.ts';
@@ -13,6 +14,7 @@ import type { Place } from '../../src/lab/place.ts';
 import { realLabWorld } from '../../src/world/real-lab.ts';
 import type { LabWorld } from '../../src/world/lab-world.ts';
 
+const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const cache = process.env['REMUDA_CACHE'] ?? `${homedir()}/.cache/remuda`;
 const build = (script: string, ...args: string[]): string =>
@@ -131,6 +133,11 @@ export class Lab {
     const status = readFileSync(`/proc/${this.crew.daemon().pid}/status`, 'latin1');
     const of = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
     return { now: of('VmRSS'), peak: of('VmHWM') };
+  }
+  /** A command of the command line, against this daemon; its output. */
+  async remuda(...args: readonly string[]): Promise<string> {
+    const env = { ...process.env, REMUDA_SOCKET: this.place.socket };
+    return (await run(process.execPath, [`${root}src/main.ts`, ...args], { env, timeout: 120_000 })).stdout;
   }
   inNamespace(command: string, ...args: string[]): string {
     return execFileSync('ip', ['netns', 'exec', `remuda-${this.place.name}`, command, ...args], { timeout: 60_000 }).toString();
