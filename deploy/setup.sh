@@ -73,6 +73,8 @@ END
 qemu-system-x86 virtual servers
 ovmf            their UEFI firmware
 ipxe-qemu       their network cards' boot ROMs
+isc-dhcp-relay  a second subnet
+openssh-client  to log into an installed system
 iproute2        the private bridge
 busybox-static  the ramdisk
 kmod            the ramdisk

@@ -54,6 +54,8 @@ const local: LocalCommands = {
   },
   lab: async (args) => {
     const { labCommand } = await import('./lab/command.ts');
+    // A terminal that is closed ends it as well, or what it started would stay.
+    process.once('SIGHUP', () => ending.abort(new DOMException('ended by SIGHUP', 'AbortError')));
     // What the laboratory started it must also be able to end, after the signal that asks for it.
     return labCommand(args, { lab: worldAt('warn', new AbortController().signal), terminal, interrupt: ending.signal });
   },

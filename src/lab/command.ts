@@ -10,7 +10,8 @@ import type { UpOptions } from './options.ts';
 import { placeOf, rackSpec, readNote } from './place.ts';
 import { startRack } from './rack.ts';
 import type { RackQuirks } from './rack.ts';
-import { hostBar, resultOf } from './show.ts';
+import { resultsOf } from './provision.ts';
+import { hostBar } from './show.ts';
 import { up } from './up.ts';
 
 const down = async ({ lab, terminal }: Bench, name: string): Promise<number> => {
@@ -36,8 +37,7 @@ const status = async ({ lab, terminal }: Bench, options: { readonly name: string
   const admin = adminOf(lab, place.socket);
   const hosts = await admin.hosts();
   if (options.json) {
-    const leases = await admin.leases();
-    const results = hosts.map((host) => resultOf(host, leases));
+    const results = await resultsOf(lab, admin, place, hosts);
     terminal.write(`${JSON.stringify({ up: true, ...note, socket: place.socket, hosts: results })}\n`);
   } else
     terminal.write(
@@ -76,7 +76,9 @@ export const labCommand = async (args: readonly string[], bench: Bench): Promise
   const { terminal } = bench;
   let code = 0;
   const program = new Command('lab')
-    .description('A rack of virtual servers in a network namespace of its own, provisioned before your eyes (needs root)')
+    .description(
+      'A rack of virtual servers in a network namespace of its own, provisioned before your eyes.\nNeeds root, QEMU, and what builds images; in a clone of the repository `npm run lab` installs them.',
+    )
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.write(text), writeErr: (text) => terminal.error(text) });
   const act =

@@ -24,7 +24,7 @@ export interface CrewOptions {
   /** Folder with the first-stage boot programs. */
   readonly firmware: string;
   /** Further settings of the daemon, under their names in remuda.yaml. */
-  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly settings?: Readonly<Record<string, unknown>> & { readonly limits?: Readonly<Record<string, number>> };
 }
 export interface Crew {
   readonly admin: Admin;
@@ -44,9 +44,14 @@ const frugal = {
 };
 
 /** A subcommand of this very program inside the namespace. */
-const inside = (lab: LabWorld, namespace: string, { compiled }: Place, args: readonly string[], log?: string): Promise<LabProcess> =>
-  lab.processes.spawn('ip', ['netns', 'exec', namespace, process.execPath, ...frugal.flags, main, ...args], {
-    env: { ...frugal.env, NODE_COMPILE_CACHE: compiled },
+const inside = (
+  lab: LabWorld,
+  where: { readonly namespace: string; readonly compiled: string },
+  args: readonly string[],
+  log?: string,
+): Promise<LabProcess> =>
+  lab.processes.spawn('ip', ['netns', 'exec', where.namespace, process.execPath, ...frugal.flags, main, ...args], {
+    env: { ...frugal.env, NODE_COMPILE_CACHE: where.compiled },
     stdout: log === undefined ? 'lines' : { file: log },
     stderr: log === undefined ? 'lines' : { file: log },
   });
@@ -71,6 +76,9 @@ const rackReady = (lab: LabWorld, child: LabProcess): Promise<RackLine> =>
     });
   });
 
+/** A virtual server sends its first packet within seconds, or (an emulator that hangs, which is rare) never; a real one needs minutes. */
+const virtual = { firstPacketMs: 120_000 };
+
 const configOf = ({ place, agent, firmware, settings }: CrewOptions, net: RackNet): string =>
   // YAML is a superset of JSON, and JSON quotes everything.
   JSON.stringify(
@@ -80,6 +88,7 @@ const configOf = ({ place, agent, firmware, settings }: CrewOptions, net: RackNe
       boot: { agent, firmware, kernelArguments: 'net.ifnames=0 panic=5 quiet' },
       subnets: subnetsOf(net),
       ...settings,
+      limits: { ...virtual, ...settings?.limits },
     },
     undefined,
     2,
@@ -117,6 +126,7 @@ export const startCrew = async (lab: LabWorld, options: CrewOptions): Promise<Cr
     const { hosts: taps, subnets = 1 } = options.rack;
     const net = await makeRackNet(lab, options.rack.name, { taps, subnets });
     ends.push(() => removeRackNet(lab, options.rack.name));
+    const where = { namespace: net.namespace, compiled: place.compiled };
     await lab.files.write(place.rackSpec, JSON.stringify(options.rack), 0o600);
     await lab.files.write(place.config, configOf(options, net), 0o600);
 
@@ -130,11 +140,11 @@ export const startCrew = async (lab: LabWorld, options: CrewOptions): Promise<Cr
     const admin = adminOf(lab, place.socket);
     let daemon: LabProcess | undefined;
     const startDaemon = async (): Promise<void> => {
-      daemon = await inside(lab, net.namespace, place, ['serve', '--config', place.config], log);
+      daemon = await inside(lab, where, ['serve', '--config', place.config], log);
       await awaitReady(lab, admin, daemon, log);
     };
     if (net.far !== undefined) ends.push(end(await startRelay(lab, net, net.far, `${place.folder}/relay.log`)));
-    const rackProcess = await inside(lab, net.namespace, place, ['lab', 'rack', '--spec', place.rackSpec]);
+    const rackProcess = await inside(lab, where, ['lab', 'rack', '--spec', place.rackSpec]);
     ends.push(end(rackProcess));
     ends.push(async () => (daemon === undefined ? undefined : end(daemon)()));
     const [rack] = await Promise.all([rackReady(lab, rackProcess), startDaemon()]);

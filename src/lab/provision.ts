@@ -2,10 +2,15 @@
 import type { HostJson } from '../api/types.ts';
 import type { LabWorld } from '../world/lab-world.ts';
 import type { Terminal } from '../world/terminal.ts';
+import type { Admin } from './admin.ts';
 import type { Crew } from './crew.ts';
-import { cut, hostBar, timelineLine } from './show.ts';
+import type { Place } from './place.ts';
+import type { HostResult } from './show.ts';
+import { cut, hostBar, resultOf, timelineLine, waitingLine } from './show.ts';
 
 const pollMs = 250;
+/** Where lines are all that is seen, a host of which nothing is heard for so long is said to wait, and for what. */
+const quietMs = 15_000;
 export interface ProvisionOptions {
   /** Names, one for each host of the rack. */
   readonly images: readonly string[];
@@ -28,44 +33,95 @@ const screenOf = (show: ProvisionOptions['show']): ((lines: readonly string[], b
   };
 };
 
+/** The name in a host's user data, which nothing else tells it. */
+const wantedName = (host: string): string => `${host}-lab`;
+const readLine = (host: string): string => `remuda lab: the user data of ${wantedName(host)} was read`;
+/**
+ * cloud-init phones home with the name of its meta-data, so a debian host shows on its console that it read its user data; tiny phones home
+ * with the name of the user data.
+ */
+const userDataOf = (host: string, image: string | undefined): string =>
+  [
+    '#cloud-config',
+    `hostname: ${wantedName(host)}`,
+    ...(image === 'debian' ? ['runcmd:', `  - echo "${readLine(host)}" >/dev/ttyS0`] : []),
+    '',
+  ].join('\n');
+
+/** The hosts that wait for a claim are given one; `claimed` remembers which. */
+const claimAll = async (
+  { admin, rack }: Crew,
+  hosts: readonly HostJson[],
+  images: readonly string[],
+  claimed: Set<string>,
+): Promise<void> => {
+  for (const { name, state } of hosts) {
+    if (state !== 'available' || claimed.has(name)) continue;
+    const image = images[rack.hosts.findIndex((one) => one.name === name)];
+    await admin.claim({
+      id: `lab-${name}`,
+      owner: 'lab',
+      host: name,
+      image,
+      disk: { serial: `REMUDA-${name}-d0` },
+      hostName: image === 'debian' ? wantedName(name) : name,
+      userData: userDataOf(name, image),
+    });
+    claimed.add(name);
+  }
+};
+
+const isOver = ({ state, facts, failed, held }: HostJson): boolean =>
+  (state === 'provisioned' && facts.phonedHome !== null) || failed !== null || held !== null;
+
 /** Resolves with the hosts as they are when all have phoned home, when one has failed for good, or when the time is over. */
 export const provisionAll = async (lab: LabWorld, crew: Crew, options: ProvisionOptions): Promise<readonly HostJson[]> => {
   const { admin, rack } = crew;
+  const { since, show } = options;
   for (const { name, mac, firmware, bmc } of rack.hosts) await admin.enrol({ name, macs: [mac], firmware, bmc });
   const after = new Map<string, number>();
+  const saidAt = new Map<string, number>();
   const claimed = new Set<string>();
-  const draw = screenOf(options.show);
+  const draw = screenOf(show);
   const until = lab.clock.now() + options.withinMs;
   for (;;) {
     const hosts = await admin.hosts();
+    const now = lab.clock.now();
     const lines: string[] = [];
     for (const host of hosts) {
       const { items, next } = await admin.timeline(host.name, after.get(host.name) ?? 0);
       after.set(host.name, next);
-      lines.push(...items.map((row) => timelineLine(host.name, row, options.since)));
-      if (host.state !== 'available' || claimed.has(host.name)) continue;
-      const image = options.images[rack.hosts.findIndex(({ name }) => name === host.name)];
-      const wanted = `${host.name}-lab`;
-      await admin.claim({
-        id: `lab-${host.name}`,
-        owner: 'lab',
-        host: host.name,
-        image,
-        disk: { serial: `REMUDA-${host.name}-d0` },
-        // cloud-init phones home with the name of its meta-data; tiny with the one of the user data, and so shows that it read them.
-        hostName: image === 'debian' ? wanted : host.name,
-        userData: `#cloud-config\nhostname: ${wanted}\n`,
-      });
-      claimed.add(host.name);
+      const news = items.map((row) => timelineLine(host.name, row, since));
+      if (news.length === 0 && !isOver(host) && now - (saidAt.get(host.name) ?? now) >= quietMs && show?.errorIsTty === false)
+        news.push(waitingLine(host, now - since));
+      if (news.length > 0 || !saidAt.has(host.name)) saidAt.set(host.name, now);
+      lines.push(...news);
     }
+    await claimAll(crew, hosts, options.images, claimed);
     draw(
       lines,
-      hosts.map((host) => hostBar(host, options.show?.columns)),
+      hosts.map((host) => hostBar(host, show?.columns)),
     );
-    const over = hosts.every(
-      (host) => (host.state === 'provisioned' && host.facts.phonedHome !== null) || host.failed !== null || host.held !== null,
-    );
-    if (over || lab.clock.now() > until || options.interrupt.aborted) return hosts;
+    if (hosts.every(isOver) || now > until || options.interrupt.aborted) return hosts;
     await lab.clock.sleep(pollMs);
   }
+};
+
+/** What was observed of each, also whether it read its user data. */
+export const resultsOf = async (
+  lab: LabWorld,
+  admin: Admin,
+  { folder }: Place,
+  hosts: readonly HostJson[],
+): Promise<readonly HostResult[]> => {
+  const leases = await admin.leases();
+  const results: HostResult[] = [];
+  for (const host of hosts) {
+    const log = `${folder}/${host.name}/serial.log`;
+    const console = (await lab.files.stat(log)) === undefined ? '' : Buffer.from(await lab.files.read(log)).toString('latin1');
+    const wanted = wantedName(host.name);
+    const named = host.facts.phonedHome?.hostName === wanted && host.claim?.hostName !== wanted;
+    results.push(resultOf(host, leases, named || console.includes(readLine(host.name))));
+  }
+  return results;
 };

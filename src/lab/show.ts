@@ -35,6 +35,10 @@ export const hostBar = (host: HostJson, columns: number | undefined): string => 
 export const timelineLine = (host: string, row: TimelineRowJson, since: number): string =>
   `${((row.at - since) / 1000).toFixed(1).padStart(7)} s  ${host.padEnd(4)} ${row.text}`;
 
+/** `  45.0 s  h2   waits: provisioning: waiting for the agent`: no news since long. */
+export const waitingLine = (host: HostJson, ms: number): string =>
+  `${(ms / 1000).toFixed(1).padStart(7)} s  ${host.name.padEnd(4)} (no news; ${host.state}: ${host.doing})`;
+
 export interface HostResult {
   readonly name: string;
   readonly bmc: string;
@@ -43,10 +47,14 @@ export interface HostResult {
   readonly state: string;
   readonly imageDigest: string | null;
   readonly hostname: string | null;
+  /** The OS showed what stands in its user data and nowhere else. */
+  readonly userDataRead: boolean;
+  /** Why it stopped. */
+  readonly failed: string | null;
   readonly seconds: number | null;
 }
 /** What was observed: the address it was given, the digest that the agent read back, the name that the OS phoned home with, the time from enrolment to that call. */
-export const resultOf = (host: HostJson, leases: readonly LeaseJson[]): HostResult => ({
+export const resultOf = (host: HostJson, leases: readonly LeaseJson[], userDataRead: boolean): HostResult => ({
   name: host.name,
   bmc: host.bmc?.protocol ?? 'none',
   firmware: host.inventory?.firmware ?? 'unknown',
@@ -54,8 +62,14 @@ export const resultOf = (host: HostJson, leases: readonly LeaseJson[]): HostResu
   state: host.state,
   imageDigest: host.facts.installed?.digest ?? null,
   hostname: host.facts.phonedHome?.hostName ?? null,
+  userDataRead,
+  failed: host.failed?.reason ?? null,
   seconds: host.facts.phonedHome === null ? null : Math.round((host.facts.phonedHome.at - host.createdAt) / 100) / 10,
 });
+
+/** All that was asked for is there. */
+export const isWhole = ({ state, hostname, userDataRead }: HostResult): boolean =>
+  state === 'provisioned' && hostname !== null && userDataRead;
 
 export const summary = (results: readonly HostResult[], seconds: number): string =>
   [
@@ -63,6 +77,7 @@ export const summary = (results: readonly HostResult[], seconds: number): string
       (one) =>
         `${one.name.padEnd(4)} ${one.bmc.padEnd(7)} ${one.firmware.padEnd(4)} ${(one.address ?? '-').padEnd(12)} ${one.state.padEnd(12)} ${(one.hostname ?? '-').padEnd(12)} ${(one.imageDigest ?? '-').slice(0, 19)}  ${one.seconds === null ? '' : `${one.seconds} s`}`,
     ),
+    ...results.flatMap(({ name, failed }) => (failed === null ? [] : [`${name} failed: ${failed}`])),
     `total ${seconds.toFixed(1)} s`,
     '',
   ].join('\n');

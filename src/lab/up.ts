@@ -8,16 +8,18 @@ import type { Bench } from './bench.ts';
 import { startCrew } from './crew.ts';
 import type { Crew } from './crew.ts';
 import { probeKvm } from './kvm.ts';
+import { checkNeeds } from './needs.ts';
 import { imageKinds, mixOf } from './options.ts';
 import type { ImageKind, UpOptions } from './options.ts';
 import { placeOf, readNote, writeNote } from './place.ts';
 import type { Place, RackSpec } from './place.ts';
-import { provisionAll } from './provision.ts';
-import { resultOf, summary } from './show.ts';
+import { provisionAll, resultsOf } from './provision.ts';
+import { isWhole, summary } from './show.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const buildMs = 30 * 60_000;
 const minute = 60_000;
+const provisionMs = 15 * minute;
 /** 128 and SIGINT, as shells count. */
 const interrupted = 130;
 /** What tiny needs, and what debian does. */
@@ -26,9 +28,14 @@ const roomy = { memoryMiB: 768, diskMiB: 1024 } as const;
 /** Who tells that the OS is up. */
 const phoneHome = { tiny: 'image', debian: 'cloud-init' } as const;
 
-/** Runs a recipe; its folder is the last line it prints. Quick when it was built before. */
-const build = async (lab: LabWorld, say: (line: string) => void, script: string, args: readonly string[]): Promise<string> => {
-  const child = await lab.processes.spawn('bash', [`${root}/${script}`, ...args], { stdout: 'lines', stderr: 'lines' });
+type Say = (line: string) => void;
+
+/** Runs a recipe; its folder is the last line it prints. Quick when it was built before. Called off, it ends with all that it started. */
+const build = async ({ lab, interrupt }: Bench, say: Say, script: string, args: readonly string[]): Promise<string> => {
+  interrupt.throwIfAborted();
+  const child = await lab.processes.spawn('bash', [`${root}/${script}`, ...args], { stdout: 'lines', stderr: 'lines', group: true });
+  const stop = (): void => void child.kill('SIGTERM');
+  interrupt.addEventListener('abort', stop, { once: true });
   let last = '';
   const said: string[] = [];
   child.lines((line, from) => {
@@ -41,6 +48,8 @@ const build = async (lab: LabWorld, say: (line: string) => void, script: string,
   const cancel = lab.clock.after(buildMs, () => child.kill('SIGKILL'));
   const { code } = await child.wait();
   cancel();
+  interrupt.removeEventListener('abort', stop);
+  interrupt.throwIfAborted();
   if (code !== 0) throw new RemudaError('internal', `${script} ${args.join(' ')} failed:\n${said.slice(-20).join('\n')}`);
   return last;
 };
@@ -62,13 +71,13 @@ Stop: Ctrl-C here, or npm run lab -- down
 `;
 
 /** Folders of what was built; of the images only those that some host becomes, and tiny's second release for trying things. */
-const buildAll = async (lab: LabWorld, say: (line: string) => void, kinds: readonly ImageKind[]) => {
+const buildAll = async (bench: Bench, say: Say, kinds: readonly ImageKind[]) => {
   say('building what hosts boot (quick when it was built before)');
-  const agent = await build(lab, say, 'images/build.sh', ['ramdisk']);
+  const agent = await build(bench, say, 'images/build.sh', ['ramdisk']);
   const images = new Map<ImageKind, string>();
-  for (const kind of imageKinds) if (kinds.includes(kind)) images.set(kind, await build(lab, say, 'images/build.sh', [kind]));
-  const tiny2 = await build(lab, say, 'images/build.sh', ['tiny', '--release', '2']);
-  const firmware = await build(lab, say, 'firmware/build.sh', []);
+  for (const kind of imageKinds) if (kinds.includes(kind)) images.set(kind, await build(bench, say, 'images/build.sh', [kind]));
+  const tiny2 = await build(bench, say, 'images/build.sh', ['tiny', '--release', '2']);
+  const firmware = await build(bench, say, 'firmware/build.sh', []);
   return { agent, firmware, images, tiny2 };
 };
 
@@ -79,16 +88,38 @@ const rackOf = (options: UpOptions, place: Place, accel: 'kvm' | 'tcg'): RackSpe
   return { name, hosts, firmware, bmc, subnets, folder: place.folder, accel, memoryMiB: options.memory ?? memoryMiB, diskMiB };
 };
 
-/** `lab up`: the exit code. Throws `conflict` where one of that name is up. */
-export const up = async ({ lab, terminal, interrupt }: Bench, options: UpOptions): Promise<number> => {
-  const began = lab.clock.now();
-  const cache = cacheOf(terminal.env);
-  const place = placeOf(cache, options.name);
+/** `lab up`: the exit code. Throws `conflict` where one of that name is up, and what `checkNeeds` throws. */
+export const up = async (bench: Bench, options: UpOptions): Promise<number> => {
+  const { lab, terminal, interrupt } = bench;
+  const place = placeOf(cacheOf(terminal.env), options.name);
   if ((await readNote(lab, place)) !== undefined)
     throw new RemudaError('conflict', `a laboratory is up already: npm run lab -- status shows it, npm run lab -- down ends it`);
-  const say = (text: string): void => (options.json ? undefined : terminal.error(`${text}\n`));
+  await checkNeeds(lab, options);
+  const say: Say = (text) => (options.json ? undefined : terminal.error(`${text}\n`));
+  try {
+    const code = await lifetime(bench, options, { place, say });
+    return interrupt.aborted ? interrupted : code;
+  } catch (error) {
+    // Ctrl-C reaches the daemon and the servers as well: what was being asked of them fails, and that is no news.
+    if (interrupt.aborted) return interrupted;
+    throw error;
+  } finally {
+    await clear(lab, place);
+    await giveBack(lab, terminal.env, cacheOf(terminal.env));
+  }
+};
+
+interface Stage {
+  readonly place: Place;
+  readonly say: Say;
+}
+/** From building to cleaning up. */
+const lifetime = async (bench: Bench, options: UpOptions, { place, say }: Stage): Promise<number> => {
+  const { lab, terminal, interrupt } = bench;
+  const began = lab.clock.now();
+  const cache = cacheOf(terminal.env);
   const mix = mixOf(options);
-  const { agent, firmware, images, tiny2 } = await buildAll(lab, say, mix.images);
+  const { agent, firmware, images, tiny2 } = await buildAll(bench, say, mix.images);
   const accel = (await probeKvm(lab, cache)) ? 'kvm' : 'tcg';
   await clear(lab, place);
   say(
@@ -107,36 +138,24 @@ export const up = async ({ lab, terminal, interrupt }: Bench, options: UpOptions
     for (const [kind, folder] of images) await crew.admin.importImage(`${folder}/${kind}.raw`, kind, phoneHome[kind]);
     const since = lab.clock.now();
     say(`ready after ${((since - began) / 1000).toFixed(1)} s; provisioning image ${[...images.keys()].join(' and ')}\n`);
-    // The second image is for trying things; the first hosts need not wait for it.
-    const second = crew.admin.importImage(`${tiny2}/tiny.raw`, 'tiny-2', 'image');
-    const hosts = await provisionAll(lab, crew, {
-      images: mix.images,
-      withinMs: 15 * minute,
-      since,
-      interrupt,
-      show: options.json ? undefined : terminal,
-    });
-    await second;
-    const leases = interrupt.aborted ? [] : await crew.admin.leases();
-    const results = hosts.map((host) => resultOf(host, leases));
+    const show = options.json ? undefined : terminal;
+    const [hosts] = await Promise.all([
+      provisionAll(lab, crew, { images: mix.images, withinMs: provisionMs, since, interrupt, show }),
+      // For trying things; the first hosts need not wait for it.
+      crew.admin.importImage(`${tiny2}/tiny.raw`, 'tiny-2', 'image'),
+    ]);
+    if (interrupt.aborted) return interrupted;
+    const results = await resultsOf(lab, crew.admin, place, hosts);
     say(`\n${summary(results, (lab.clock.now() - began) / 1000)}`);
     if (options.json) terminal.write(`${JSON.stringify({ hosts: results })}\n`);
-    const whole = results.length === options.hosts && results.every(({ state, hostname }) => state === 'provisioned' && hostname !== null);
-    if (!options.once && !interrupt.aborted) {
+    if (!options.once) {
       say(hints(place, crew));
       await ended(interrupt);
     }
-    if (interrupt.aborted) return interrupted;
-    return whole ? 0 : 1;
-  } catch (error) {
-    // Ctrl-C reaches the daemon and the servers as well: what was being asked of them fails, and that is no news.
-    if (interrupt.aborted) return interrupted;
-    throw error;
+    return results.length === options.hosts && results.every(isWhole) ? 0 : 1;
   } finally {
-    say('\ncleaning up');
+    say(`\ncleaning up: some seconds (a second Ctrl-C leaves the rest to: npm run lab -- down)`);
     await crew.stop();
-    await clear(lab, place);
-    await giveBack(lab, terminal.env, cache);
   }
 };
 

@@ -10,16 +10,23 @@ const places = [
   ['/usr/share/edk2/x64/OVMF_CODE.4m.fd', '/usr/share/edk2/x64/OVMF_VARS.4m.fd'],
 ] as const;
 
+/** The first place that has both; undefined where no OVMF is installed. */
+export const findFlash = async ({ files }: LabWorld): Promise<{ readonly code: string; readonly fresh: string } | undefined> => {
+  for (const [code, fresh] of places)
+    if ((await files.stat(code)) !== undefined && (await files.stat(fresh)) !== undefined) return { code, fresh };
+  return undefined;
+};
+
 /** The host's variables are kept across power cycles, as a mainboard keeps them. Throws `not-found` where no OVMF is installed. */
-export const prepareFlash = async ({ files }: LabWorld, folder: string): Promise<Flash> => {
+export const prepareFlash = async (lab: LabWorld, folder: string): Promise<Flash> => {
+  const { files } = lab;
+  const found = await findFlash(lab);
+  if (found === undefined)
+    throw new RemudaError(
+      'not-found',
+      `there is no OVMF firmware for UEFI hosts; install the package ovmf (looked for ${places.map(([code]) => code).join(', ')})`,
+    );
   const variables = `${folder}/vars.fd`;
-  for (const [code, fresh] of places) {
-    if ((await files.stat(code)) === undefined || (await files.stat(fresh)) === undefined) continue;
-    if ((await files.stat(variables)) === undefined) await files.write(variables, await files.read(fresh));
-    return { code, variables };
-  }
-  throw new RemudaError(
-    'not-found',
-    `there is no OVMF firmware for UEFI hosts; install the package ovmf (looked for ${places.map(([code]) => code).join(', ')})`,
-  );
+  if ((await files.stat(variables)) === undefined) await files.write(variables, await files.read(found.fresh));
+  return { code: found.code, variables };
 };
