@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { BmcDriver } from '../src/bmc/driver.ts';
 import { RemudaError } from '../src/errors.ts';
+import type { Host } from '../src/host/host.ts';
 import { HostMeter, WriteWatch, meteredActivation, meteredDriver, meteredRoutes } from '../src/metering.ts';
 import { prometheusMeter } from '../src/world/meter.ts';
 import type { Labels } from '../src/world/metrics.ts';
@@ -49,6 +50,33 @@ describe('hosts', () => {
     hosts.note({ ...failed, failed: { ...failed.failed, at: 8 } });
     assert.deepEqual(book.lines, ['host_failures timed-out 1']);
   });
+});
+
+describe('boots are counted when they end', () => {
+  const at = 1000;
+  const open: Host = { ...readyHost('h1'), boot: { number: 3, generation: 1, openedAt: at } };
+  const boot = { number: 3, generation: 1, openedAt: at };
+  const redeemed = { publicKey: 'k', at };
+  const failed = { step: 'boot', code: 'timed-out', reason: 'r', at, tries: 3 };
+  const ends: readonly (readonly [string, Partial<Host>, string | undefined])[] = [
+    ['not over', { boot: { ...boot, redeemed } }, undefined],
+    ['the agent came and went', { boot: { ...boot, redeemed, closedAt: at } }, 'served'],
+    ['nobody needed it any more', { boot: { ...boot, closedAt: at } }, 'given_up'],
+    ['it came to nothing', { boot: { ...boot, closedAt: at }, bootTries: 1 }, 'failed'],
+    ['the owner waited no longer', { boot: { ...boot, redeemed, closedAt: at }, failed }, 'failed'],
+    ['two machines came', { boot: { ...boot, redeemed, contestedAt: at, closedAt: at } }, 'contested'],
+    ['the next one took its place', { boot: { ...boot, number: 4 } }, 'given_up'],
+  ];
+  for (const [name, part, outcome] of ends)
+    test(name, () => {
+      const [book, world] = [new Book(), fakeWorld()];
+      const hosts = new HostMeter(world.clock, book);
+      hosts.note(open);
+      hosts.note({ ...open, ...part });
+      hosts.note({ ...open, ...part });
+      const counted = book.lines.filter((line) => line.startsWith('boots '));
+      assert.deepEqual(counted, outcome === undefined ? [] : [`boots ${outcome} 1`]);
+    });
 });
 
 test('the next change after a full disk tells whether there is room again; a refusal says nothing about the disk', async () => {

@@ -13,6 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { readyJson, statusJson } from '../src/api/access-types.ts';
 import { problemJson } from '../src/api/types.ts';
 import { selfSigned } from '../src/world/certificate.ts';
+import { gauges, tallies } from '../src/world/metrics.ts';
+import { readExposition } from './world/exposition.ts';
 import { isolated } from './world/isolated.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
@@ -91,8 +93,9 @@ class Served implements AsyncDisposable {
     await writeFile(join(at, 'remuda.yaml'), JSON.stringify(config));
     return at;
   }
-  static start(at: string): Served {
-    const net = 'ip link set lo up && ip link add br0 type bridge && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up';
+  /** `link`: what `ip link add` makes of br0. */
+  static start(at: string, link = 'type bridge'): Served {
+    const net = `ip link set lo up && ip link add br0 ${link} && ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up`;
     const serve = `exec '${process.execPath}' '${main}' serve --config '${at}/remuda.yaml'`;
     const [command, ...args] = isolated('net', ['bash', '-c', `${net} && ${serve}`]);
     return new Served(at, spawn(command, args, { timeout: 90_000 }));
@@ -106,17 +109,20 @@ class Served implements AsyncDisposable {
     assert.equal(this.exit, undefined, this.err);
     return this;
   }
-  async ask(wish: Ask): Promise<Answered> {
+  /** A command in the daemon's network. */
+  async inside(...command: readonly string[]): Promise<string> {
     const inside = ['-t', String(this.child.pid), '-n', '-U', '--preserve-credentials'];
     const asRoot = process.getuid?.() === 0 ? ['-t', String(this.child.pid), '-n'] : inside;
-    const child = spawn('nsenter', [...asRoot, process.execPath, '--input-type=module', '-e', asker, JSON.stringify(wish)], {
-      timeout: 30_000,
-    });
+    const child = spawn('nsenter', [...asRoot, ...command], { timeout: 30_000 });
     let out = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (out += text));
-    await once(child, 'close');
-    return JSON.parse(out) as Answered;
+    const [code] = await once(child, 'close');
+    assert.equal(code, 0, out);
+    return out;
+  }
+  async ask(wish: Ask): Promise<Answered> {
+    return JSON.parse(await this.inside(process.execPath, '--input-type=module', '-e', asker, JSON.stringify(wish))) as Answered;
   }
   async ended(): Promise<number> {
     await this.#ended;
@@ -204,6 +210,9 @@ describe('the doors of the API', () => {
       /^remuda_control_runs_total\{result="/m,
     ])
       assert.match(metrics, line);
+    const families = readExposition(metrics);
+    for (const name of [...Object.keys(gauges), ...Object.keys(tallies).map((tally) => `${tally}_total`)])
+      if (name !== 'warnings') assert.ok((families.get(`remuda_${name}`)?.samples.length ?? 0) > 0, name);
     const audit = (await served.ask({ url: 'http://127.0.0.1:7470/v1/audit', headers: bearer(token) })).text;
     assert.match(audit, /"actor":"first","action":"enrolHost","subject":"h1","outcome":"ok"/);
     assert.equal(await served.stop(), 0, served.err);
@@ -211,6 +220,34 @@ describe('the doors of the API', () => {
     await using again = await Served.start(at).ready(4);
     assert.equal(tokenIn(again.out), '', 'shown once');
     assert.equal((await again.ask({ url: 'http://127.0.0.1:7470/v1/hosts', headers: bearer(token) })).status, 200, 'and still good');
+  });
+  test('a cable that is out is a warning, and not the end of readiness; an interface that is gone is', async () => {
+    const at = await Served.prepare('cable', { listen: [{ address: '127.0.0.1', port: 7470 }] });
+    await using served = await Served.start(at, 'type veth peer name far0').ready(2);
+    const token = tokenIn(served.out);
+    const status = async () =>
+      statusJson.parse(JSON.parse((await served.ask({ url: 'http://127.0.0.1:7470/v1/status', headers: bearer(token) })).text));
+    const ready = async () => {
+      const { status: code, text } = await served.ask({ url: 'http://127.0.0.1:7470/readyz' });
+      return { code, ...readyJson.parse(JSON.parse(text)) };
+    };
+    const out = await status();
+    assert.deepEqual(
+      out.warnings.filter(({ level }) => level === 'warning').map(({ code }) => code),
+      ['no-carrier'],
+    );
+    assert.deepEqual([out.networks[0]?.address, out.listeners.every(({ bound }) => bound)], ['10.77.0.1', true]);
+    assert.deepEqual(await ready(), { code: 200, ready: true, reasons: [] });
+    await served.inside('ip', 'link', 'set', 'far0', 'up');
+    for (let tries = 0; (await status()).warnings.some(({ code }) => code === 'no-carrier'); tries++)
+      assert.ok(tries < 50, 'the carrier came');
+    await served.inside('ip', 'link', 'set', 'br0', 'down');
+    assert.match((await ready()).reasons.join('\n'), /dhcp does not listen at br0:67: br0 is switched off: ip link set br0 up/);
+    await served.inside('ip', 'link', 'del', 'br0');
+    const gone = await ready();
+    assert.deepEqual([gone.code, gone.reasons.length], [503, 4]);
+    for (const reason of gone.reasons) assert.match(reason, /br0 was taken away: restart the daemon/);
+    assert.equal(await served.stop(), 0, served.err);
   });
   test('without a TCP listener no token is made', async () => {
     await using served = await Served.start(await Served.prepare('socket-only', {})).ready(1);
