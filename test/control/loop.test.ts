@@ -7,7 +7,8 @@ import { limits } from '../../src/limits.ts';
 import type { World } from '../../src/world/world.ts';
 import { noAddress } from '../../src/wire/address.ts';
 import { chanceOf } from '../sim/chance.ts';
-import { Network, heal, swarm, worldOf } from '../sim/network.ts';
+import { Network, heal, swarm } from '../sim/network.ts';
+import { worldOf } from '../sim/party-world.ts';
 import { Scheduler } from '../sim/scheduler.ts';
 import { MemoryFiles } from '../world/memory-files.ts';
 

@@ -2,18 +2,27 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import type { Host } from '../../src/host/host.ts';
+import type { Selector } from '../../src/host/select.ts';
 import { limits } from '../../src/limits.ts';
 import { noAddress } from '../../src/wire/address.ts';
+import type { SimBmc } from './bmcs.ts';
 import type { SimDisk } from './disk.ts';
 import type { Metal } from './metal.ts';
-import type { Exchange } from './network.ts';
+import type { Exchange, Party } from './network.ts';
+
+/** The widest that a reload makes them. */
+const pools: Readonly<Record<string, RegExp>> = { near: /^10\.77\.0\.(5\d|60)$/, far: /^10\.77\.2\.(5\d|60)$/ };
+/** IPMI 2.0 §28.13, less what a datagram may be late. */
+const flagsMs = 50_000;
 
 export interface Watched {
   readonly now: () => number;
   readonly metals: readonly Metal[];
-  readonly bmcs: readonly { readonly commands: readonly { readonly what: string }[] }[];
+  readonly bmcs: readonly SimBmc[];
   /** As the daemon knows them now; nobody where it is dead. */
   readonly hosts: () => readonly Host[];
+  /** As it is configured: a password that was refused waits so long. */
+  readonly loginPauseMs: number;
 }
 interface Snapshot {
   readonly at: number;
@@ -25,6 +34,8 @@ export class Invariants {
   readonly #history = new Map<string, Snapshot[]>();
   readonly #writesSeen = new Map<SimDisk, number>();
   readonly #commandsSeen: number[];
+  /** When this daemon last had a password refused, by the name of the BMC. */
+  readonly #refusedAt = new Map<string, number>();
   readonly #faults: string[] = [];
   /** An operator asked for power: then a running host may go off. */
   operatorPower = false;
@@ -57,8 +68,35 @@ export class Invariants {
     const holder = this.#watched.hosts().find((host) => host.name === name)?.claim?.id;
     if (holder !== claimId) this.#faults.push(`${name} was granted to claim ${claimId}, but ${holder ?? 'nobody'} holds it`);
   }
+  /** The answer came to its caller. */
+  heard({ from, to, method, path, status }: Exchange): void {
+    if (from === 'daemon' && method === 'POST' && path.endsWith('/Sessions') && status === 401) this.#refused(to);
+  }
+  datagram(from: Party, to: string, bytes: Uint8Array, secrets: readonly string[]): void {
+    for (const secret of secrets)
+      if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(secret))
+        this.#faults.push(`a secret goes over the wire from ${from.name}`);
+    // RAKP 3 with a status: a console that gives up, because the BMC has another password (IPMI 2.0 §13.22).
+    if (from.name === 'daemon' && bytes[4] === 0x06 && bytes[5] === 0x14 && bytes[17] !== 0) this.#refused(to);
+  }
+  #refused(bmc: string): void {
+    const now = this.#watched.now();
+    const last = this.#refusedAt.get(bmc) ?? -Infinity;
+    this.#refusedAt.set(bmc, now);
+    if (now - last < this.#watched.loginPauseMs)
+      this.#faults.push(`${bmc} was asked again after ${now - last} ms with the password that it had refused`);
+  }
+  /** A daemon that does not remember what the last one was refused. */
+  restarted(): void {
+    this.#refusedAt.clear();
+  }
+  /** What came from a daemon that had said that it ended. */
+  spoke(what: string): void {
+    this.#faults.push(`the daemon had ended, and said: ${what}`);
+  }
   line(line: string, secrets: readonly string[]): void {
     for (const secret of secrets) if (line.includes(secret)) this.#faults.push(`a secret stands in the log: ${line}`);
+    if (/^\d+ daemon error: /.test(line)) this.#faults.push(`the daemon met what nobody had thought of: ${line}`);
   }
 
   #metal(name: string): Metal | undefined {
@@ -85,11 +123,32 @@ export class Invariants {
         return;
       }
       assert.ok(follows(last, host), `${host.name}: ${last.state} → ${host.state} is not in the table`);
+      this.#chosen(last, host);
+      this.#booted(last, host, name);
       if (host.version === last.version + 1 && last.claim !== null && host.claim !== null)
         assert.equal(host.claim.id, last.claim.id, `${host.name} was taken from the claim that holds it`);
     }
     history.push({ at: this.#watched.now(), host });
     if (history.length > 200) history.shift();
+  }
+  /** Who named no host gets one that fits; operators here change the pool of a host only in a version in which nobody held it. */
+  #chosen(last: Host, { name, claim, profile }: Host): void {
+    const asked = claim?.id === last.claim?.id ? undefined : claim?.asked;
+    if (asked === undefined || asked.host !== undefined) return;
+    const wanted = (asked.selector as Selector | undefined)?.pool ?? 'default';
+    assert.equal(profile.pool, wanted, `${name} was given to claim ${claim?.id}, which asked for pool ${wanted}`);
+  }
+  /** A boot that counts as begun began at the network, unless the BMC's flags could run out meanwhile or somebody pressed the button. */
+  #booted(last: Host, { boot }: Host, name: string): void {
+    if (boot?.poweredOnAt === undefined || boot.armedAt === undefined) return;
+    if (last.boot?.number === boot.number && last.boot.poweredOnAt !== undefined) return;
+    const index = this.#watched.metals.findIndex((metal) => metal.name === name);
+    const [metal, bmc] = [this.#watched.metals[index], this.#watched.bmcs[index]];
+    const started = metal?.started;
+    if (metal === undefined || started === undefined || bmc === undefined) return;
+    if (started.at < boot.armedAt || metal.pressedAt >= boot.armedAt) return;
+    const ranOut = bmc.protocol === 'ipmi' && bmc.quirks.refusesBootTimeout && started.at - boot.armedAt > flagsMs;
+    assert.ok(started.network || ranOut, `boot ${boot.number} of ${name} counts as begun, but its BMC started it from the disk`);
   }
   /** A host is known by cards that were in it at some time, unless an operator said otherwise. */
   #cards(host: Host, name: string): void {
@@ -100,9 +159,10 @@ export class Invariants {
   #addresses(): void {
     const living = this.#watched.metals
       .filter((metal) => metal.power() === 'on' && metal.party.address !== noAddress)
-      .map((metal) => metal.party.address);
-    assert.equal(new Set(living).size, living.length, `two living hosts use one address: ${living.join(' ')}`);
-    for (const address of living) assert.match(address, /^10\.77\.0\.(5\d|60)$/, 'an address outside the pool');
+      .map(({ party }) => party);
+    const addresses = living.map(({ address }) => address);
+    assert.equal(new Set(addresses).size, addresses.length, `two living hosts use one address: ${addresses.join(' ')}`);
+    for (const { address, wire } of living) assert.match(address, pools[wire ?? 'near'] ?? /^$/, 'an address outside the pool');
   }
   /** The law of the disk, judged by what the disk itself remembers. A permission lasts as long as it was granted for, and ends when other work begins. */
   #law(metal: Metal, disk: SimDisk): void {
@@ -157,12 +217,12 @@ export class Invariants {
   }
   #wrongTicket(ticket: string, isScript: boolean): string | undefined {
     const [id, boot, generation] = ticket.split('.');
-    // An agent that has redeemed its ticket may repeat that after the intent has changed: it will be told the new one.
+    // An agent that loads already may arrive at a held host, where it waits. One that has redeemed its ticket may repeat that after the intent has changed: it will be told the new one.
     const good = this.#byId(id).some(
       (host) =>
         host.boot?.number === Number(boot) &&
         isOpen(host) &&
-        host.held === null &&
+        (host.held === null || !isScript) &&
         ((host.claim?.generation ?? 0) === Number(generation) || (!isScript && host.boot.redeemed !== undefined)),
     );
     return good ? undefined : `a ticket of boot ${boot}, generation ${generation} is over and was taken`;

@@ -20,6 +20,8 @@ export interface MetalSpec {
   readonly uuid: Uuid;
   readonly firmware: 'bios' | 'uefi';
   readonly disks: readonly SimDisk[];
+  /** The wire of its network card, where that is not the daemon's. */
+  readonly wire?: string | undefined;
 }
 /** What the tests may plant. */
 export interface MetalFaults {
@@ -70,7 +72,11 @@ export class Metal implements Machine {
   readonly cpus = 1;
   readonly disks: readonly SimDisk[];
   readonly faults: MetalFaults = { dead: false, dieAfterChunks: undefined, corruptChunks: false, lawless: false };
-  readonly party: { name: string; mac: Mac; address: Ipv4; signal: AbortSignal };
+  readonly party: { name: string; mac: Mac; address: Ipv4; wire: string | undefined; signal: AbortSignal };
+  /** The last time that the power came on, and whether it began with a boot from the network. */
+  started: { readonly at: number; readonly network: boolean } | undefined;
+  /** When somebody last pressed its button. */
+  pressedAt = Number.NEGATIVE_INFINITY;
   /** `<image digest>` of every OS that came up, in order. */
   readonly booted: { readonly at: number; readonly digest: string; readonly hostName: string }[] = [];
   installsStarted = 0;
@@ -97,7 +103,7 @@ export class Metal implements Machine {
     this.#network = parts.network;
     this.#chance = parts.chance;
     this.#images = parts.images;
-    this.party = { name: spec.name, mac: spec.mac, address: noAddress, signal: new AbortController().signal };
+    this.party = { name: spec.name, mac: spec.mac, address: noAddress, wire: spec.wire, signal: new AbortController().signal };
   }
   get bootable(): () => ReadonlyMap<string, { readonly digest: string; readonly seed: AgentJob['seed']; readonly sizeBytes: number }> {
     return this.#images;
@@ -109,6 +115,7 @@ export class Metal implements Machine {
   turnOn(override: 'network' | 'disk' | undefined): Promise<void> {
     if (this.#power === 'on') return Promise.resolve();
     this.#power = 'on';
+    this.started = { at: this.#scheduler.now, network: override === 'network' };
     this.#scheduler.log(`${this.name} power on, boots from ${override ?? 'disk'}`);
     if (!this.faults.dead) this.#start(override === 'network');
     return Promise.resolve();
@@ -120,6 +127,8 @@ export class Metal implements Machine {
     return Promise.resolve();
   }
   pressButton(): Promise<void> {
+    this.#scheduler.log(`${this.name}: somebody presses the button`);
+    this.pressedAt = this.#scheduler.now;
     return this.#power === 'on' ? this.turnOff() : this.turnOn(undefined);
   }
   /** Another card in the same slot, while the power is off. */
@@ -138,7 +147,13 @@ export class Metal implements Machine {
     this.#life.abort();
     const life = new AbortController();
     this.#life = life;
-    const party: Party = { name: this.name, mac: this.macs[0] ?? this.party.mac, address: noAddress, signal: life.signal };
+    const party: Party = {
+      name: this.name,
+      mac: this.macs[0] ?? this.party.mac,
+      address: noAddress,
+      wire: this.party.wire,
+      signal: life.signal,
+    };
     this.#scheduler.at(this.#chance.between(1000, 5000), () => {
       if (life.signal.aborted) return;
       new Run(this, party, {

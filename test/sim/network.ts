@@ -2,7 +2,7 @@
 import { RemudaError } from '../../src/errors.ts';
 import { everyone } from '../../src/wire/address.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
-import type { Datagram, HttpAnswer, HttpCall, HttpListen, HttpReply, HttpRequest, Route, UdpSocket, World } from '../../src/world/world.ts';
+import type { Datagram, HttpAnswer, HttpCall, HttpListen, HttpReply, HttpRequest, Route, UdpSocket } from '../../src/world/world.ts';
 import type { MemoryFiles } from '../world/memory-files.ts';
 import type { Chance } from './chance.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -10,11 +10,21 @@ import type { Scheduler } from './scheduler.ts';
 export interface Faults {
   drop: number;
   duplicate: number;
+  /** A datagram comes once more, long after everybody has forgotten it. */
+  straggle: number;
+  /** One byte of a datagram from or to a BMC is another one: old BMCs send without a UDP checksum. */
+  corrupt: number;
   delayMs: number;
   /** A call is lost before it arrives, or its answer is. */
   httpLoss: number;
   crash: number;
+  /** SIGTERM, and a start after it. */
+  stop: number;
+  /** SIGHUP with a changed configuration. */
+  reload: number;
   bmcSilence: number;
+  /** A BMC has one of its moods for a while. */
+  bmcMood: number;
   agentDeath: number;
 }
 /** Each seed switches most faults off and gives the others wild strengths. */
@@ -26,9 +36,28 @@ export const swarm = (chance: Chance): Faults => ({
   crash: chance.chance(0.6) ? 0.03 : 0,
   bmcSilence: chance.chance(0.3) ? 0.2 : 0,
   agentDeath: chance.chance(0.3) ? 0.02 : 0,
+  straggle: chance.chance(0.3) ? chance.next() * 0.1 : 0,
+  corrupt: chance.chance(0.3) ? chance.next() * 0.1 : 0,
+  stop: chance.chance(0.5) ? 0.015 : 0,
+  reload: chance.chance(0.5) ? 0.03 : 0,
+  bmcMood: chance.chance(0.5) ? 0.1 : 0,
 });
+const calm: Readonly<Faults> = {
+  drop: 0,
+  duplicate: 0,
+  straggle: 0,
+  corrupt: 0,
+  delayMs: 2,
+  httpLoss: 0,
+  crash: 0,
+  stop: 0,
+  reload: 0,
+  bmcSilence: 0,
+  bmcMood: 0,
+  agentDeath: 0,
+};
 export const heal = (faults: Faults): void => {
-  Object.assign(faults, { drop: 0, duplicate: 0, delayMs: 2, httpLoss: 0, crash: 0, bmcSilence: 0, agentDeath: 0 });
+  Object.assign(faults, calm);
 };
 
 /** One process or machine on the network. */
@@ -37,6 +66,8 @@ export interface Party {
   readonly mac?: Mac;
   /** Its present address; a host has one only after DHCP. */
   address: Ipv4;
+  /** The wire it is on, where that is not the daemon's: broadcasts stay on their wire. */
+  readonly wire?: string | undefined;
   readonly signal: AbortSignal;
 }
 interface Socket {
@@ -47,7 +78,11 @@ interface Socket {
 interface Server {
   readonly party: Party;
   readonly routes: readonly Route[];
+  /** Calls that are not answered yet. */
+  readonly open: Set<Promise<unknown>>;
 }
+const bmcPort = 623;
+const closeMs = 2000;
 
 /** One call and what was answered. */
 export interface Exchange {
@@ -68,6 +103,11 @@ export class Network {
   /** Every answer as it is made, and every call as it arrives: for those who listen in. */
   onAnswer: (exchange: Exchange) => void = () => undefined;
   onCall: (call: { readonly from: Party; readonly method: string; readonly url: string; readonly body: string }) => void = () => undefined;
+  /** Every datagram as it is sent, and every answer as its caller hears it. */
+  onDatagram: (from: Party, to: string, bytes: Uint8Array) => void = () => undefined;
+  onHeard: (exchange: Exchange) => void = () => undefined;
+  /** Whatever a party says to anybody, its log too. */
+  onSpeak: (party: Party, what: string) => void = () => undefined;
 
   constructor(scheduler: Scheduler, chance: Chance, faults: Faults) {
     this.#scheduler = scheduler;
@@ -80,12 +120,18 @@ export class Network {
 
   udp(party: Party, port: number): UdpSocket {
     const socket: Socket = { party, port: port === 0 ? 20_000 + this.#chance.between(0, 30_000) : port, handler: () => undefined };
+    const gone = (): void => {
+      this.#sockets.delete(socket);
+      party.signal.removeEventListener('abort', gone);
+    };
     this.#sockets.add(socket);
-    party.signal.addEventListener('abort', () => this.#sockets.delete(socket), { once: true });
-    const carry = (bytes: Uint8Array, toPort: number, reaches: (other: Party) => boolean): void => {
+    party.signal.addEventListener('abort', gone, { once: true });
+    const carry = (bytes: Uint8Array, to: { readonly address: Ipv4; readonly port: number }, reaches: (other: Party) => boolean): void => {
       if (party.signal.aborted) return;
+      this.onSpeak(party, `a datagram to ${to.address}:${to.port}`);
+      this.onDatagram(party, to.address, bytes);
       for (const other of this.#sockets)
-        if (other !== socket && other.port === toPort && reaches(other.party)) this.#carry(socket, other, bytes);
+        if (other !== socket && other.port === to.port && reaches(other.party)) this.#carry(socket, other, bytes);
     };
     return {
       local: { address: party.address, port: socket.port },
@@ -93,43 +139,63 @@ export class Network {
         socket.handler = handler;
       },
       send: (bytes, to) => {
+        const reaches = (other: Party): boolean =>
+          other !== party && (to.address === everyone ? other.wire === party.wire : other.address === to.address);
         const step = to.segmentBytes ?? Math.max(1, bytes.length);
-        for (let at = 0; at < Math.max(1, bytes.length); at += step)
-          carry(
-            bytes.slice(at, at + step),
-            to.port,
-            (other) => other !== party && (to.address === everyone || other.address === to.address),
-          );
+        for (let at = 0; at < Math.max(1, bytes.length); at += step) carry(bytes.slice(at, at + step), to, reaches);
       },
-      sendToHardware: (bytes, to) => carry(bytes, to.port, (other) => other.mac === to.mac),
-      close: () => this.#sockets.delete(socket),
+      sendToHardware: (bytes, to) => carry(bytes, to, (other) => other.mac === to.mac && other.wire === party.wire),
+      close: gone,
     };
   }
   #carry(from: Socket, to: Socket, bytes: Uint8Array): void {
-    const copies = this.#chance.chance(this.faults.drop) ? 0 : this.#chance.chance(this.faults.duplicate) ? 2 : 1;
+    const { drop, duplicate, straggle } = this.faults;
+    const copies = this.#chance.chance(drop) ? 0 : this.#chance.chance(duplicate) ? 2 : 1;
     if (copies === 0) this.#scheduler.sometimes('a datagram is lost');
-    for (let copy = 0; copy < copies; copy++)
-      this.#scheduler.at(this.#delay(), () => {
-        if (!this.#sockets.has(to)) return;
-        this.#scheduler.log(`udp ${from.party.name}:${from.port} -> ${to.party.name}:${to.port} ${bytes.length}`);
-        to.handler({ bytes, address: from.party.address, port: from.port });
-      });
+    for (let copy = 0; copy < copies; copy++) this.#bring(from, to, bytes, this.#delay());
+    if (!this.#chance.chance(straggle)) return;
+    this.#scheduler.sometimes('a datagram comes long after its time');
+    this.#bring(from, to, bytes, this.#chance.between(2000, 20_000));
+  }
+  #bring(from: Socket, to: Socket, sent: Uint8Array, inMs: number): void {
+    const isBmc = from.port === bmcPort || to.port === bmcPort;
+    const bytes = isBmc && this.#chance.chance(this.faults.corrupt) ? this.#corrupted(sent) : sent;
+    this.#scheduler.at(inMs, () => {
+      if (!this.#sockets.has(to)) return;
+      this.#scheduler.log(`udp ${from.party.name}:${from.port} -> ${to.party.name}:${to.port} ${bytes.length}`);
+      to.handler({ bytes, address: from.party.address, port: from.port });
+    });
+  }
+  #corrupted(bytes: Uint8Array): Uint8Array {
+    this.#scheduler.sometimes('a byte to or from a BMC is wrong');
+    const wrong = bytes.slice();
+    const at = this.#chance.between(0, Math.max(0, wrong.length - 1));
+    wrong[at] = (wrong[at] ?? 0) ^ (1 << this.#chance.between(0, 7));
+    return wrong;
   }
 
   listen(party: Party, { at, routes }: HttpListen): { port: number; close: () => Promise<void> } {
     if ('socket' in at) throw new Error('no Unix sockets here');
     const key = `${at.address}:${at.port}`;
-    const server = { party, routes };
+    const server: Server = { party, routes, open: new Set() };
     this.#servers.set(key, server);
     const gone = (): void => {
       if (this.#servers.get(key) === server) this.#servers.delete(key);
     };
     party.signal.addEventListener('abort', gone, { once: true });
-    return { port: at.port, close: () => Promise.resolve(gone()) };
+    return {
+      port: at.port,
+      // As the real one: nobody new comes in, and what runs has a while to come to its end.
+      close: async () => {
+        gone();
+        if (server.open.size > 0) await Promise.race([Promise.allSettled(server.open), this.#scheduler.sleep(closeMs)]);
+      },
+    };
   }
 
   /** Never settles for a caller that is dead. */
   call(party: Party, call: HttpCall): Promise<HttpAnswer> {
+    this.onSpeak(party, `${call.method} ${call.url}`);
     const url = new URL(call.url);
     const port = Number(url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port);
     const key = `${url.hostname}:${port}`;
@@ -141,13 +207,14 @@ export class Network {
       const settle = (act: () => void): void => {
         if (over || party.signal.aborted) return;
         over = true;
+        tooLate();
         server?.party.signal.removeEventListener('abort', reset);
         act();
       };
       const fail = (why: string): void => settle(() => reject(new RemudaError('bmc-unreachable', `${key}: ${why}`)));
       const late = this.#chance.chance(this.faults.httpLoss);
       const lostAnswer = late && this.#chance.chance(0.5);
-      this.#scheduler.at(call.timeoutMs, () => fail('no answer in time'));
+      const tooLate = this.#scheduler.at(call.timeoutMs, () => fail('no answer in time'));
       const client = new AbortController();
       this.#scheduler.at(this.#delay(), () => {
         if (late && !lostAnswer) return this.#scheduler.sometimes('a call is lost');
@@ -159,15 +226,21 @@ export class Network {
         const to = server.party;
         const { signal } = to;
         signal.addEventListener('abort', reset, { once: true });
-        void this.#answer(server, party, call, { url, signal: client.signal }).then((answer) => {
+        const { open } = server;
+        const answering = this.#answer(server, party, call, { url, signal: client.signal }).then((answer) => {
+          open.delete(answering);
           if (signal.aborted) return;
-          const { method } = call;
-          this.onAnswer({ from: party.name, to: to.name, method, path: url.pathname, body: text, status: answer.status });
+          const exchange = { from: party.name, to: to.name, method: call.method, path: url.pathname, body: text, status: answer.status };
+          this.onAnswer(exchange);
           this.#scheduler.at(this.#delay(), () => {
             if (lostAnswer) return this.#scheduler.sometimes('an answer is lost');
-            return settle(() => resolve(answer));
+            return settle(() => {
+              this.onHeard(exchange);
+              resolve(answer);
+            });
           });
         });
+        open.add(answering);
         return undefined;
       });
     });
@@ -236,60 +309,4 @@ const answerOf = async ({ status, headers = {}, body }: HttpReply, files: Memory
   if (body instanceof Uint8Array) return { status, headers: lower, body };
   if ('file' in body) return { status, headers: lower, body: (await files?.read(body.file, body)) ?? new Uint8Array() };
   throw new Error('no streams here');
-};
-
-/** The world of one party: for the daemon, for a BMC, for a host's firmware and agent. */
-export const worldOf = (of: {
-  readonly scheduler: Scheduler;
-  readonly network: Network;
-  readonly party: Party;
-  readonly chance: Chance;
-  readonly files: MemoryFiles;
-  readonly interfaceName?: string;
-}): World => {
-  const { scheduler, network, party, chance, files } = of;
-  const { signal } = party;
-  const quiet = (run: () => void) => () => {
-    if (!signal.aborted) run();
-  };
-  const line = (level: string) => (message: string, fields?: object) => {
-    // The folder of a run has a name of its own, and is no part of what happened.
-    const said = fields === undefined ? '' : JSON.stringify(fields).replaceAll(/remuda-sim-\w+/g, 'remuda-sim');
-    if (!signal.aborted) scheduler.log(`${party.name} ${level}: ${message} ${said}`);
-  };
-  const log = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error'), with: () => log };
-  return {
-    signal,
-    clock: {
-      now: () => scheduler.now,
-      sleep: (ms, stop) => new Promise((wake) => scheduler.at(ms, () => !signal.aborted && stop?.aborted !== true && wake())),
-      after: (ms, run) => {
-        let cancelled = false;
-        scheduler.at(
-          ms,
-          quiet(() => !cancelled && run()),
-        );
-        return () => {
-          cancelled = true;
-        };
-      },
-      soon: (run) => scheduler.at(0, quiet(run)),
-    },
-    random: { next: () => chance.next(), bytes: (count) => chance.bytes(count) },
-    net: {
-      udp: ({ port }) => Promise.resolve(network.udp(party, port)),
-      localAddresses: () => (signal.aborted ? [] : [{ interface: 'br0', address: party.address, prefix: 24 }]),
-    },
-    http: {
-      listen: (options) => Promise.resolve(network.listen(party, options)),
-      call: (call) => network.call(party, call),
-      stream: () => {
-        throw new Error('no streams here');
-      },
-      get: () => Promise.reject(new Error('no images are fetched here')),
-      selfSigned: () => Promise.resolve({ key: 'key', certificate: 'certificate', fingerprint: 'f'.repeat(64) }),
-    },
-    files,
-    log,
-  };
 };

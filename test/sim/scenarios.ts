@@ -1,4 +1,5 @@
 /** What people do with a rack: the scripted life of a server, and random days. */
+import type { Host } from '../../src/host/host.ts';
 import { toClaimJson, toHostJson } from '../../src/api/admin-json.ts';
 import { encodeDhcp4 } from '../../src/dhcp/packet.ts';
 import { everyone, ipv4From, noAddress, parseMac } from '../../src/wire/address.ts';
@@ -25,9 +26,20 @@ export const until = async (rack: SimRack, shown: () => boolean, ask: () => void
 /** What failed or is held is looked at by the operator and tried again. */
 const tend = (rack: SimRack): void => {
   for (const host of rack.daemon?.hosts() ?? []) {
+    recognise(rack, host);
     if (host.held !== null) rack.unhold(host.name);
     else if (host.failed !== null) rack.retry(host.name);
+    else if (host.profile.pool !== 'default') rack.pool(host.name, 'default');
   }
+};
+/** IPMI does not tell the cards of a host: where a MAC is proposed, the operator looks at the card, and adopts it where it is the host's. */
+const recognise = (rack: SimRack, host: Host): void => {
+  const cards = rack.metals.find(({ name }) => name === host.name)?.macs ?? [];
+  for (const { mac } of host.identity?.proposals ?? [])
+    if (cards.includes(mac)) {
+      rack.scheduler.sometimes('an operator adopts a MAC');
+      rack.adopt(host.name, mac);
+    }
 };
 
 /** Enrol, claim, reprovision, release: the whole life of both servers. `step` is told after each. */
@@ -104,19 +116,37 @@ export const day = async (rack: SimRack): Promise<void> => {
   let claims = 0;
   let cards = 0;
   let over = false;
-  const act = (name: string): void => {
-    const host = rack.host(name);
-    if (host === undefined) return rack.enrol(name);
-    if (host.held !== null) return rack.unhold(name);
-    if (host.failed !== null) return rack.retry(name);
-    const claim = host.claim;
-    if (claim === null) {
-      if (host.state !== 'available') return undefined;
-      rack.claim(name, `c${++claims}-${name}`, chance.chance(0.5) ? 'alpha' : 'beta');
+  const claimIt = (name: string): void => {
+    const image = chance.chance(0.5) ? 'alpha' : 'beta';
+    const kind = chance.between(0, 9);
+    if (kind < 4) {
+      rack.claim(name, `c${++claims}-${name}`, image, chance.chance(0.2) ? { provisionTimeoutSeconds: chance.between(60, 180) } : {});
       if (!chance.chance(0.3)) return undefined;
       scheduler.sometimes('two claims meet at one host');
       return rack.claim(name, `c${++claims}-${name}`, 'beta');
     }
+    scheduler.sometimes('a claim chooses its host');
+    const more = chance.chance(0.3) ? { waitSeconds: chance.between(1, 60) } : {};
+    rack.claimAny(`c${++claims}-any`, image, more);
+    if (kind < 6) return undefined;
+    if (kind === 9) {
+      scheduler.sometimes('a host leaves its pool while somebody chooses it');
+      return rack.pool(name, 'reserve', chance.between(0, 60));
+    }
+    scheduler.sometimes('several claims choose at once');
+    rack.claimAny(`c${++claims}-any`, 'beta');
+    return rack.claim(name, `c${++claims}-${name}`, 'alpha');
+  };
+  const act = (name: string): void => {
+    const host = rack.host(name);
+    if (host === undefined) return rack.enrol(name);
+    if (host.identity?.proposals.length && chance.chance(0.5)) recognise(rack, host);
+    if (host.held !== null) return chance.chance(0.3) ? rack.unhold(name) : undefined;
+    if (host.failed !== null) return rack.retry(name);
+    if (host.profile.pool !== 'default') return rack.pool(name, 'default');
+    if (chance.chance(0.02)) return rack.hold(name);
+    const claim = host.claim;
+    if (claim === null) return host.state === 'available' ? claimIt(name) : undefined;
     if (chance.chance(0.05)) {
       scheduler.sometimes('a rival claims a claimed host');
       rack.claim(name, `rival${++claims}-${name}`, 'beta');
@@ -153,7 +183,18 @@ export const day = async (rack: SimRack): Promise<void> => {
       scheduler.sometimes('the daemon crashes');
       rack.crash();
     }
-    for (const { quirks } of rack.bmcs) {
+    if (rack.daemon !== undefined && chance.chance(network.faults.stop)) {
+      scheduler.sometimes('the daemon is asked to end');
+      rack.terminate();
+    }
+    if (rack.daemon !== undefined && chance.chance(network.faults.reload)) {
+      scheduler.sometimes('the configuration is read anew');
+      rack.reload();
+    }
+    for (const mood of rack.moods) {
+      const { quirks } = mood.bmc;
+      const name = mood.change(network.faults.bmcMood);
+      if (name !== undefined) scheduler.sometimes(name);
       quirks.silent = chance.chance(network.faults.bmcSilence);
       if (quirks.silent) scheduler.sometimes('a BMC is silent');
     }
@@ -164,13 +205,18 @@ export const day = async (rack: SimRack): Promise<void> => {
   await scheduler.run({ untilMs: 12 * minute });
   over = true;
   heal(network.faults);
-  for (const { quirks } of rack.bmcs) quirks.silent = false;
+  for (const mood of rack.moods) mood.heal();
   const atRest = (): boolean =>
     rack.daemon !== undefined &&
     rack.metals.every((metal) => {
       const host = rack.host(metal.name);
       if (host === undefined) return true;
-      return host.held === null && host.failed === null && (host.state === 'provisioned' || host.state === 'available');
+      return (
+        host.held === null &&
+        host.failed === null &&
+        host.profile.pool === 'default' &&
+        (host.state === 'provisioned' || host.state === 'available')
+      );
     });
   if (!(await until(rack, atRest, () => tend(rack), 120 * minute)))
     throw new Error(`never at rest: ${rack.metals.map(({ name }) => `${name} ${describe(rack, name)}`).join('; ')}\n${scheduler.tail(80)}`);
@@ -199,7 +245,7 @@ const pretend = (rack: SimRack): void => {
   const mac = parseMac(`52:54:00:79:00:0${chance.between(0, 9)}`);
   if (metal === undefined || mac === undefined) return;
   scheduler.sometimes('a stranger shows the UUID of a host');
-  const party = { name: 'stranger', mac, address: noAddress, signal: new AbortController().signal };
+  const party = { name: 'stranger', mac, address: noAddress, wire: metal.party.wire, signal: new AbortController().signal };
   const { uuid, firmware } = metal;
   const socket = network.udp(party, 68);
   const asked = { id: chance.between(1, 0xffffffff), type: 1, more: {} };

@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 interface Event {
   readonly at: number;
   readonly order: number;
-  readonly run: () => void;
+  /** undefined once it was cancelled: then it costs no turn. */
+  run: (() => void) | undefined;
 }
 const settle = setImmediate;
 
@@ -44,8 +45,9 @@ export class Scheduler {
   sometimes(place: string): void {
     this.seen.set(place, (this.seen.get(place) ?? 0) + 1);
   }
-  at(delayMs: number, run: () => void): void {
-    const event = { at: this.now + Math.max(0, delayMs), order: this.#order++, run };
+  /** Runs `run` in so many ms; the returned function cancels it. */
+  at(delayMs: number, run: () => void): () => void {
+    const event: Event = { at: this.now + Math.max(0, delayMs), order: this.#order++, run };
     let low = 0;
     let high = this.#events.length;
     while (low < high) {
@@ -54,9 +56,12 @@ export class Scheduler {
       else high = middle;
     }
     this.#events.splice(low, 0, event);
+    return () => {
+      event.run = undefined;
+    };
   }
   sleep(ms: number): Promise<void> {
-    return new Promise((wake) => this.at(ms, wake));
+    return new Promise((wake) => void this.at(ms, wake));
   }
   /** Runs events until `done`, or until the queue or the time is over. True when done. */
   async run(options: { readonly untilMs: number; readonly done?: () => boolean; readonly eventsMax?: number }): Promise<boolean> {
@@ -69,12 +74,13 @@ export class Scheduler {
       if (strays.length > 0) throw new Error(strays.splice(0).join('\n'));
       for (const check of this.#always) check();
       if (done()) return true;
+      while (this.#events.length > 0 && this.#events[0]?.run === undefined) this.#events.shift();
       const event = this.#events[0];
       if (event === undefined || event.at > until || this.count - first > eventsMax) return false;
       this.#events.shift();
       this.now = event.at;
       this.count++;
-      event.run();
+      event.run?.();
     }
   }
 }

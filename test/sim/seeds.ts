@@ -1,15 +1,21 @@
 /** What the simulation tries: random days by their seed, and the life of two servers with a crash of the daemon at any one event of it. */
 import assert from 'node:assert/strict';
+import { moodNames } from './bmcs.ts';
 import { SimRack } from './rack.ts';
 import type { RackOptions } from './rack.ts';
 import { day, life } from './scenarios.ts';
 
 /** What the seeds together must have seen, or they prove nothing. */
-export const sights = [
+export const sights: readonly string[] = [
   'a datagram is lost',
   'a call is lost',
   'an answer is lost',
+  'a datagram comes long after its time',
+  'a byte to or from a BMC is wrong',
   'the daemon crashes',
+  'the daemon is asked to end',
+  'the configuration is read anew',
+  'a host stands behind a relay',
   'a BMC is silent',
   'an agent dies half-way',
   'somebody presses the power button',
@@ -19,9 +25,14 @@ export const sights = [
   'a stranger shows the UUID of a host',
   'two claims meet at one host',
   'a rival claims a claimed host',
+  'a claim chooses its host',
+  'several claims choose at once',
+  'a host leaves its pool while somebody chooses it',
+  'an operator adopts a MAC',
   'a thief shows an old ticket',
   'a day ends provisioned',
-] as const;
+  ...moodNames,
+];
 
 export interface TrialOptions {
   /** A second run shows that nothing but the seed decides. */
