@@ -1,7 +1,7 @@
 /** Where the key of the sealed secrets comes from: a file that the operator names, or one made at the first start. */
 import { RemudaError, codeOf } from '../errors.ts';
 import type { Files, Log, Random } from '../world/world.ts';
-import { Sealer, parseSealKey } from './seal.ts';
+import { Sealer, parseSealKey, sealedPrefix } from './seal.ts';
 import type { SealKey } from './seal.ts';
 
 interface KeyWorld {
@@ -28,10 +28,26 @@ const readKey = async (files: KeyWorld['files'], path: string): Promise<SealKey>
   }
 };
 
+const rangeBytes = 1024 * 1024;
+/** Was anything in this database sealed? Looked for in its bytes, because it cannot be asked without a key. */
+const isSealed = async (files: KeyWorld['files'], path: string): Promise<boolean> => {
+  const sizeBytes = (await files.stat(path))?.sizeBytes ?? 0;
+  // The ranges overlap, so that a word on their border is found.
+  for (let offset = 0; offset < sizeBytes; offset += rangeBytes - sealedPrefix.length)
+    if (Buffer.from(await files.read(path, { offset, length: rangeBytes })).includes(sealedPrefix)) return true;
+  return false;
+};
+
 /** A key beside the database keeps backups safe, not a stolen disk: the log says so once. */
 const ownKey = async ({ files, random, log }: KeyWorld, data: string): Promise<SealKey> => {
   const path = `${data}/key`;
   if ((await files.stat(path)) === undefined) {
+    for (const database of [`${data}/remuda.db`, `${data}/remuda.db-wal`])
+      if (await isSealed(files, database))
+        throw new RemudaError(
+          'bad-config',
+          `the secrets in ${data}/remuda.db are sealed, and their key is gone from ${path}: put your copy of it there`,
+        );
     await files.write(path, `${Buffer.from(random.bytes(32)).toString('hex')}\n`, 0o600);
     log.warn('a key for the secrets in the database was made; keep a copy of it: a backup cannot be read without it', { path });
   }

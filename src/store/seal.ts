@@ -11,7 +11,8 @@ export interface SealKey {
 
 const nonceBytes = 12;
 const tagBytes = 16;
-const prefix = 'sealed:1:';
+/** What every sealed word begins with. */
+export const sealedPrefix = 'sealed:1:';
 
 /** From 64 hex digits or 44 characters of base64, as `openssl rand -hex 32` writes them; `bad-config` names `place`. */
 export const parseSealKey = (text: string, place: string): SealKey => {
@@ -27,7 +28,8 @@ export const parseSealKey = (text: string, place: string): SealKey => {
 };
 
 /** The key that a word was sealed with; undefined for one that is not sealed. */
-const keyOf = (word: string): string | undefined => (word.startsWith(prefix) ? word.slice(prefix.length, prefix.length + 8) : undefined);
+const keyOf = (word: string): string | undefined =>
+  word.startsWith(sealedPrefix) ? word.slice(sealedPrefix.length, sealedPrefix.length + 8) : undefined;
 
 /**
  * Seals under the first key and opens under any of them, so that a key can be changed. `place` says where the word stands: it is
@@ -53,7 +55,7 @@ export class Sealer {
     const nonce = this.#random.bytes(nonceBytes);
     const cipher = createCipheriv('aes-256-gcm', this.#first.bytes, nonce).setAAD(Buffer.from(place));
     const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-    return `${prefix}${this.#first.id}:${sealed.toString('base64')}`;
+    return `${sealedPrefix}${this.#first.id}:${sealed.toString('base64')}`;
   }
   /** A word that was never sealed (an older database's) is returned as it is. Throws `bad-config` without its key, `internal` where it was changed. */
   open(word: string, place: string): string {
@@ -66,7 +68,7 @@ export class Sealer {
         `The secrets of the database are sealed with key ${id}, and the daemon was given ${[...this.#keys.keys()].join(', ')}. Give it the key that belongs to this database (keyFile, or --key-file).`,
         { values: { sealedWith: id, place } },
       );
-    const bytes = Buffer.from(word.slice(prefix.length + id.length + 1), 'base64');
+    const bytes = Buffer.from(word.slice(sealedPrefix.length + id.length + 1), 'base64');
     try {
       const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes })
         .setAAD(Buffer.from(place))
