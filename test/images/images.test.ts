@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -45,10 +45,18 @@ async function sha256(path: string): Promise<string> {
     .digest('hex');
 }
 
-async function buildTiny(name: string, ...words: string[]): Promise<string> {
-  const path = join(temp, name);
-  await run(join(images, 'tiny/build.sh'), [path, ...words], { timeout: 5 * minute });
-  return path;
+/**
+ * A second build costs minutes, and its proof holds as long as nothing changes that decides the bytes: the result's folder is named by a hash
+ * of recipe, packages and tools, and the proof is noted in it.
+ */
+async function builtTwice(folder: string, image: string): Promise<void> {
+  const note = join(folder, 'built-twice.json');
+  const digest = await sha256(join(folder, image));
+  if (existsSync(note) && JSON.parse(await readFile(note, 'utf8')).sha256 === digest) return console.log(`proved before: ${note}`);
+  const second = join(temp, image);
+  await run(join(images, image.replace('.raw', ''), 'build.sh'), [second], { timeout: 20 * minute });
+  assert.equal(await sha256(second), digest);
+  await writeFile(note, JSON.stringify({ sha256: digest }));
 }
 
 test('the agent passes its own tests', { timeout: 5 * minute }, async () => {
@@ -69,11 +77,10 @@ test('the ramdisk is small and described by its own digests', { skip, timeout: 6
 });
 
 test('two builds of the tiny image are the same, another release is not', { skip, timeout: 10 * minute }, async () => {
-  const first = await buildTiny('first.raw');
-  const second = await buildTiny('second.raw');
-  const other = await buildTiny('other.raw', '--release', 'two');
-  assert.equal(await sha256(second), await sha256(first));
-  assert.notEqual(await sha256(other), await sha256(first));
+  const folder = await build('tiny');
+  await builtTwice(folder, 'tiny.raw');
+  const first = join(folder, 'tiny.raw');
+  assert.notEqual(await sha256(join(await build('tiny', '--release', 'two'), 'tiny.raw')), await sha256(first));
   const { size } = await stat(first);
   assert.ok(size <= 24_200_000, `tiny ${size}`);
   assert.equal(size % 512, 0);
@@ -110,13 +117,12 @@ test(
   async () => {
     const { stdout } = await run(join(images, 'build.sh'), ['debian'], { timeout: 20 * minute });
     const folder = stdout.trimEnd().split('\n').at(-1) ?? '';
-    const [built, second] = [join(folder, 'debian.raw'), join(temp, 'debian.raw')];
+    const built = join(folder, 'debian.raw');
     const about = JSON.parse(await readFile(join(folder, 'debian.json'), 'utf8'));
     assert.deepEqual(about, { release: 'bookworm', sha256: await sha256(built), sizeBytes: (await stat(built)).size });
     assert.ok(about.sizeBytes <= 150_000_000, `debian ${about.sizeBytes}`);
-    await run(join(images, 'debian/build.sh'), [second], { timeout: 20 * minute });
-    assert.equal(await sha256(second), about.sha256);
-    await rootHoldsNothingOfOneMachine(second);
+    await builtTwice(folder, 'debian.raw');
+    await rootHoldsNothingOfOneMachine(built);
   },
 );
 

@@ -65,7 +65,7 @@ test('--once --json: the last line is what was observed, the exit code 0, and no
     assert.match(String(address), /^10\.77\.0\.\d+$/);
     return host;
   });
-  const observed = { firmware: 'bios', state: 'provisioned', imageDigest: wanted };
+  const observed = { firmware: 'bios', state: 'provisioned', imageDigest: wanted, userDataRead: true, failed: null };
   assert.deepEqual(one, { name: 'h1', bmc: 'redfish', ...observed, hostname: 'h1-lab' });
   assert.deepEqual(two, { name: 'h2', bmc: 'ipmi', ...observed, hostname: 'h2-lab' });
   assertNothingLeft(before);

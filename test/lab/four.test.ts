@@ -19,6 +19,7 @@ const last = z.object({
       state: z.string(),
       imageDigest: z.string(),
       hostname: z.string(),
+      userDataRead: z.boolean(),
     }),
   ),
 });
@@ -38,12 +39,21 @@ test('each of the four becomes its image, whatever it is and wherever it stands'
   const { hosts } = last.parse(JSON.parse(out.trim().split('\n').at(-1) ?? ''));
   const subnetOf = (address: string): string => address.split('.').slice(0, 3).join('.');
   assert.deepEqual(
-    hosts.map((host) => [host.name, host.bmc, host.firmware, subnetOf(host.address), host.state, host.imageDigest, host.hostname]),
+    hosts.map((host) => [
+      host.name,
+      host.bmc,
+      host.firmware,
+      subnetOf(host.address),
+      host.state,
+      host.imageDigest,
+      host.hostname,
+      host.userDataRead,
+    ]),
     [
-      ['h1', 'redfish', 'bios', '10.77.0', 'provisioned', digests.tiny, 'h1-lab'],
-      ['h2', 'ipmi', 'uefi', '10.77.0', 'provisioned', digests.debian, 'h2-lab'],
-      ['h3', 'redfish', 'uefi', '10.77.1', 'provisioned', digests.tiny, 'h3-lab'],
-      ['h4', 'ipmi', 'bios', '10.77.1', 'provisioned', digests.debian, 'h4-lab'],
+      ['h1', 'redfish', 'bios', '10.77.0', 'provisioned', digests.tiny, 'h1-lab', true],
+      ['h2', 'ipmi', 'uefi', '10.77.0', 'provisioned', digests.debian, 'h2-lab', true],
+      ['h3', 'redfish', 'uefi', '10.77.1', 'provisioned', digests.tiny, 'h3-lab', true],
+      ['h4', 'ipmi', 'bios', '10.77.1', 'provisioned', digests.debian, 'h4-lab', true],
     ],
   );
 });
