@@ -8,17 +8,9 @@ import { RemudaError } from '../errors.ts';
 import { imagesSchema } from './images.ts';
 import { limits } from '../limits.ts';
 import type { Limits } from '../limits.ts';
+import { ipv4 } from './parsed.ts';
 import { subnetsSchema } from './subnets.ts';
-import { parseIpv4 } from '../wire/address.ts';
 
-const parsed = <T>(parse: (text: string) => T | undefined, what: string) =>
-  z.string().transform((text, context): T => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not ${what}` });
-    return z.NEVER;
-  });
-const ipv4 = parsed(parseIpv4, 'an IPv4 address');
 const port = z.number().int().min(1).max(65_535);
 const macPattern = z.string().regex(/^([0-9a-fA-F]{2}:){0,5}([0-9a-fA-F]{2}|\*)$/, 'a MAC address, or the beginning of one followed by *');
 

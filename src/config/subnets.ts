@@ -1,18 +1,11 @@
 /** The subnets of the configuration: what each may say, and that they agree with each other. */
 import { z } from 'zod';
 import { limits } from '../limits.ts';
-import { broadcastOf, inCidr, ipv4Number, parseCidr4, parseIpv4, parseMac } from '../wire/address.ts';
+import { broadcastOf, inCidr, ipv4Number, parseCidr4, parseMac } from '../wire/address.ts';
 import type { Cidr4, Ipv4 } from '../wire/address.ts';
 import { dhcpExtrasShape } from '../wire/dhcp-extras.ts';
+import { ipv4, parsed } from './parsed.ts';
 
-const parsed = <T>(parse: (text: string) => T | undefined, what: string) =>
-  z.string().transform((text, context): T => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not ${what}` });
-    return z.NEVER;
-  });
-const ipv4 = parsed(parseIpv4, 'an IPv4 address');
 const interfaceName = z.string().min(1).max(15);
 
 const reservation = z.strictObject({

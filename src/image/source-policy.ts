@@ -1,7 +1,7 @@
 /** From where an image may be fetched: which URLs, and which of the addresses that a name may turn out to be. */
 import { RemudaError } from '../errors.ts';
-import { addressBytes, inNetwork, parseNetwork } from '../wire/ip-network.ts';
-import type { Network } from '../wire/ip-network.ts';
+import { addressBytes, inAny, networks, neverCalled, parseNetwork } from '../wire/ip-network.ts';
+import type { Network, Special } from '../wire/ip-network.ts';
 
 export interface SourcePolicy {
   /** Why this address of this host is not connected to; undefined where it may be. */
@@ -10,26 +10,13 @@ export interface SourcePolicy {
   readonly allowUnpinned: boolean;
 }
 
-const networks = (...texts: readonly string[]): readonly Network[] =>
-  texts.map((text) => {
-    const network = parseNetwork(text);
-    if (network === undefined) throw new TypeError(`${text} is no network`);
-    return network;
-  });
-
 /**
  * Never an image server, whatever the configuration says: this machine itself, what a cloud or a BMC shows to whoever can make it ask
  * (metadata services), and what no host can have. IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890).
  */
-const never: readonly (readonly [what: string, networks: readonly Network[]])[] = [
+const never: readonly Special[] = [
   ['this machine itself', networks('0.0.0.0/8', '127.0.0.0/8', '::/128', '::1/128')],
-  ['a link-local address, where metadata services are', networks('169.254.0.0/16', 'fe80::/10')],
-  // Oracle, Alibaba, Azure and AWS keep theirs outside of link-local.
-  [
-    'the address of a metadata service',
-    networks('192.0.0.192/32', '100.100.100.200/32', '168.63.129.16/32', 'fd00:ec2::/32', 'fd20:ce::254/128'),
-  ],
-  ['a multicast address', networks('224.0.0.0/4', 'ff00::/8')],
+  ...neverCalled,
   [
     'no address of a host',
     networks(
@@ -58,7 +45,7 @@ const opaque = networks('64:ff9b:1::/48');
 
 /** The IPv4 address inside of an IPv6 one, or the address itself. */
 const innermost = (bytes: Uint8Array): Uint8Array => {
-  const at = carriers.find(([within]) => within.some((network) => inNetwork(network, bytes)))?.[1];
+  const at = carriers.find(([list]) => inAny(list, bytes))?.[1];
   const isOwn =
     bytes.length === 4 ||
     (bytes.subarray(0, 12).every((byte) => byte === 0) && (bytes[15] ?? 0) <= 1 && bytes.subarray(12, 15).every((byte) => byte === 0));
@@ -81,7 +68,7 @@ export const sourcePolicy = ({ allowPrivate, allowUnpinned }: SourceRules): Sour
       const whole = addressBytes(address);
       if (whole === undefined) return `${address} is no address`;
       const bytes = innermost(whole);
-      const within = (list: readonly Network[]): boolean => list.some((network) => inNetwork(network, bytes));
+      const within = (list: readonly Network[]): boolean => inAny(list, bytes);
       const forbidden = never.find(([, list]) => within(list))?.[0];
       if (forbidden !== undefined) return `${address} is ${forbidden}`;
       if (within(opaque)) return `${address} hides an IPv4 address`;

@@ -57,3 +57,26 @@ const maskAt = (bits: number, index: number): number => {
 
 export const inNetwork = ({ bytes, bits }: Network, address: Uint8Array): boolean =>
   address.length === bytes.length && bytes.every((byte, index) => ((address[index] ?? 0) & maskAt(bits, index)) === byte);
+/** Is the address in one of them? */
+export const inAny = (list: readonly Network[], address: Uint8Array): boolean => list.some((network) => inNetwork(network, address));
+
+/** Networks that are written here; a mistake in one ends the program. */
+export const networks = (...texts: readonly string[]): readonly Network[] =>
+  texts.map((text) => {
+    const network = parseNetwork(text);
+    if (network === undefined) throw new TypeError(`${text} is no network`);
+    return network;
+  });
+
+/** What a network is, in words, and its addresses. */
+export type Special = readonly [what: string, networks: readonly Network[]];
+/** Where the daemon never calls, whoever names it: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890). */
+export const neverCalled: readonly Special[] = [
+  ['a link-local address, where metadata services are', networks('169.254.0.0/16', 'fe80::/10')],
+  // Oracle, Alibaba, Azure and AWS keep theirs outside of link-local.
+  [
+    'the address of a metadata service',
+    networks('192.0.0.192/32', '100.100.100.200/32', '168.63.129.16/32', 'fd00:ec2::/32', 'fd20:ce::254/128'),
+  ],
+  ['a multicast address', networks('224.0.0.0/4', 'ff00::/8')],
+];
