@@ -104,6 +104,8 @@ export class Moody {
   readonly #nature: Readonly<Partial<IpmiQuirks & BmcQuirks>>;
   readonly #chance: Chance;
   readonly #healthy: Readonly<IpmiQuirks | BmcQuirks>;
+  #commandsSeen = 0;
+  #isAway = false;
 
   constructor(bmc: SimBmc, chance: Chance, isCalm: boolean) {
     this.bmc = bmc;
@@ -115,7 +117,7 @@ export class Moody {
   }
   /** Begins a mood with this probability; the one before it is mostly over. The name of the new one. */
   change(probability: number): string | undefined {
-    if (this.#chance.chance(0.3)) this.heal();
+    if (this.#chance.chance(0.3) && !this.#isAway) this.heal();
     if (!this.#chance.chance(probability)) return undefined;
     const mood = oneOf<object>(this.#chance, this.bmc.protocol === 'ipmi' ? ipmiMoods : redfishMoods) ?? {};
     Object.assign(this.bmc.quirks, mood);
@@ -123,6 +125,24 @@ export class Moody {
   }
   heal(): void {
     Object.assign(this.bmc.quirks, this.#healthy);
+    this.#isAway = false;
+  }
+  /** After each event: a BMC may go away at the worst moment, right after it took the boot flags. When it has gone, for how many ms. */
+  leaves(probability: number): number | undefined {
+    const { commands } = this.bmc;
+    const fresh = commands.slice(this.#commandsSeen);
+    this.#commandsSeen = commands.length;
+    if (!fresh.some(({ what }) => what.startsWith('Boot')) || !this.#chance.chance(probability)) return undefined;
+    this.#isAway = true;
+    this.bmc.quirks.silent = true;
+    return this.#chance.between(20_000, 100_000);
+  }
+  returns(): void {
+    this.#isAway = false;
+    this.bmc.quirks.silent = false;
+  }
+  silence(silent: boolean): void {
+    this.bmc.quirks.silent = silent || this.#isAway;
   }
 }
 

@@ -192,16 +192,24 @@ export const day = async (rack: SimRack): Promise<void> => {
       rack.reload();
     }
     for (const mood of rack.moods) {
-      const { quirks } = mood.bmc;
       const name = mood.change(network.faults.bmcMood);
       if (name !== undefined) scheduler.sometimes(name);
-      quirks.silent = chance.chance(network.faults.bmcSilence);
-      if (quirks.silent) scheduler.sometimes('a BMC is silent');
+      const silent = chance.chance(network.faults.bmcSilence);
+      if (silent) scheduler.sometimes('a BMC is silent');
+      mood.silence(silent);
     }
     scheduler.at(2000, weather);
   };
   scheduler.at(100, operator);
   scheduler.at(3000, weather);
+  scheduler.always(() => {
+    for (const mood of rack.moods) {
+      const awayMs = mood.leaves(network.faults.bmcMood);
+      if (awayMs === undefined) continue;
+      scheduler.sometimes('a BMC goes away after it took the boot flags');
+      scheduler.at(awayMs, () => mood.returns());
+    }
+  });
   await scheduler.run({ untilMs: 12 * minute });
   over = true;
   heal(network.faults);
