@@ -37,9 +37,15 @@ const replyTo = (message: Dhcp4, options: Dhcp4Options): Dhcp4 => ({
   padding: empty,
 });
 
-/** Client identifier (RFC 6842) and relay information (RFC 3046 §2.2, which wants it last) come back as they were sent. */
-const echoed = ({ options: { clientId, relayAgent } }: Dhcp4): Dhcp4Options => ({
+/**
+ * Client identifier (RFC 6842) and relay information (RFC 3046 §2.2, which wants it last) come back as they were sent. Between them the boot
+ * file: UEFI firmware (EDK2, PxeBcParseDhcp4Packet) writes a NUL behind it, into the tag of the option that follows, before it hands the packet
+ * to the program it loads. iPXE then finds neither netmask nor router in it, takes a server behind a router for one on its own wire, and
+ * waits 20 s for it. At the end there is nothing to destroy: the relay takes its own information away.
+ */
+const lastOptions = ({ options: { clientId, relayAgent } }: Dhcp4, bootFile?: string): Dhcp4Options => ({
   ...(clientId === undefined ? {} : { clientId }),
+  ...(bootFile === undefined ? {} : { bootFile }),
   ...(relayAgent === undefined ? {} : { relayAgent }),
 });
 
@@ -102,15 +108,16 @@ const bootPart = (message: Dhcp4, { client, boot, subnet }: AnswerContext): Boot
 export const answer = (kind: 'offer' | 'ack', message: Dhcp4, lease: Lease, context: AnswerContext): Dhcp4 => {
   const { leaseSeconds } = context.subnet;
   const boot = bootPart(message, context);
+  const { bootFile, ...bootOptions } = boot.options;
   const options: Dhcp4Options = {
     messageType: MessageType[kind],
     serverId: serverIdFor(message, context.subnet),
     leaseSeconds,
-    ...boot.options,
+    ...bootOptions,
     ...networkOptions(context),
     renewalSeconds: Math.floor(leaseSeconds / 2), // RFC 2131 §4.4.5
     rebindingSeconds: Math.floor(leaseSeconds * 0.875),
-    ...echoed(message),
+    ...lastOptions(message, bootFile),
   };
   const reply: Dhcp4 = {
     ...replyTo(message, options),
@@ -128,14 +135,14 @@ export const answerInform = (message: Dhcp4, context: AnswerContext): Dhcp4 => {
     messageType: MessageType.ack,
     serverId: serverIdFor(message, context.subnet),
     ...networkOptions(context),
-    ...echoed(message),
+    ...lastOptions(message),
   };
   return fitted({ ...replyTo(message, options), clientAddress: message.clientAddress }, message, context.packetBytesMax);
 };
 
 /** RFC 2131 §4.3.2: a NAK through a relay asks the relay to broadcast, as the client may have a wrong address. */
 export const answerNak = (message: Dhcp4, reason: string, subnet: SubnetConfig): Dhcp4 => {
-  const options = { messageType: MessageType.nak, serverId: serverIdFor(message, subnet), message: reason, ...echoed(message) };
+  const options = { messageType: MessageType.nak, serverId: serverIdFor(message, subnet), message: reason, ...lastOptions(message) };
   const flags = message.relayAddress === noAddress ? message.flags : message.flags | broadcastFlag;
   const reply = { ...replyTo(message, options), flags };
   return padded(reply, encodeDhcp4(reply).length);

@@ -142,10 +142,7 @@ const makeFar = async (lab: LabWorld, { namespace, bridge }: RackNet, far: FarNe
     'link set far up',
   ];
   await ip(lab, ['-n', far.namespace, '-batch', '-'], sides.join('\n'));
-  // As routers commonly do, it answers ARP for the other side: iPXE (May 2025, UEFI) asks for autoexec.ipxe as if the server stood on its own
-  // wire, and waits 24 s for nobody.
-  const switches = 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/far/proxy_arp';
-  await ip(lab, ['netns', 'exec', far.namespace, 'sh', '-c', switches]);
+  await ip(lab, ['netns', 'exec', far.namespace, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward']);
   await ip(lab, ['-n', namespace, 'route', 'add', far.cidr, 'via', far.nearAddress]);
 };
 

@@ -103,6 +103,20 @@ describe('boot, by stage', () => {
   });
 });
 
+describe('the boot file is the last option: EDK2 writes a NUL behind it', () => {
+  const message = packet('discover from UEFI x64 firmware');
+  const relayed = { ...message, options: { ...message.options, relayAgent: bytes('010400000001') } };
+  const wire = (of: Dhcp4): Buffer => Buffer.from(encodeDhcp4(answer('ack', of, lease, contextOf(of, chainload))));
+  test('so that the program it loads still finds netmask and router', () => {
+    const reply = wire(message);
+    reply[reply.lastIndexOf('snponly.efi') + 'snponly.efi'.length] = 0;
+    const { subnetMask, routers, leaseSeconds, bootFile } = decodeDhcp4(reply).options;
+    assert.deepEqual([subnetMask, routers, leaseSeconds, bootFile], ['255.255.255.0', ['10.77.0.254'], 3600, 'snponly.efi']);
+  });
+  test('but for what a relay takes away again', () =>
+    assert.deepEqual(Object.keys(decodeDhcp4(wire(relayed)).options).slice(-2), ['bootFile', 'relayAgent']));
+});
+
 describe('every OFFER', () => {
   const reply = offer(packet('discover from UEFI x64 firmware'), chainload, { hostName: 'node-77' });
   test('has the header of RFC 2131 table 3', () => {
