@@ -35,7 +35,8 @@ const screenOf = (show: ProvisionOptions['show']): ((lines: readonly string[], b
 
 /** The name in a host's user data, which nothing else tells it. */
 const wantedName = (host: string): string => `${host}-lab`;
-const readLine = (host: string): string => `remuda lab: the user data of ${wantedName(host)} was read`;
+/** Also plain YAML: no colon. */
+const readLine = (host: string): string => `${wantedName(host)} has read the user data that the laboratory gave it`;
 /**
  * cloud-init phones home with the name of its meta-data, so a debian host shows on its console that it read its user data; tiny phones home
  * with the name of the user data.
@@ -92,7 +93,7 @@ export const provisionAll = async (lab: LabWorld, crew: Crew, options: Provision
       const { items, next } = await admin.timeline(host.name, after.get(host.name) ?? 0);
       after.set(host.name, next);
       const news = items.map((row) => timelineLine(host.name, row, since));
-      if (news.length === 0 && !isOver(host) && now - (saidAt.get(host.name) ?? now) >= quietMs && show?.errorIsTty === false)
+      if (news.length === 0 && !isOver(host) && now - (saidAt.get(host.name) ?? now) >= quietMs && show !== undefined && !show.errorIsTty)
         news.push(waitingLine(host, now - since));
       if (news.length > 0 || !saidAt.has(host.name)) saidAt.set(host.name, now);
       lines.push(...news);
