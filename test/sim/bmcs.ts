@@ -104,7 +104,7 @@ export class Moody {
   readonly #nature: Readonly<Partial<IpmiQuirks & BmcQuirks>>;
   readonly #chance: Chance;
   readonly #healthy: Readonly<IpmiQuirks | BmcQuirks>;
-  #commandsSeen = 0;
+  #armedAt: number | undefined;
   #isAway = false;
 
   constructor(bmc: SimBmc, chance: Chance, isCalm: boolean) {
@@ -127,12 +127,11 @@ export class Moody {
     Object.assign(this.bmc.quirks, this.#healthy);
     this.#isAway = false;
   }
-  /** After each event: a BMC may go away at the worst moment, right after it took the boot flags. When it has gone, for how many ms. */
-  leaves(probability: number): number | undefined {
-    const { commands } = this.bmc;
-    const fresh = commands.slice(this.#commandsSeen);
-    this.#commandsSeen = commands.length;
-    if (!fresh.some(({ what }) => what.startsWith('Boot')) || !this.#chance.chance(probability)) return undefined;
+  /** Given the time at which its host's boot was last armed: it may go away at that worst of moments. When it has gone, for how many ms. */
+  leaves(armedAt: number | undefined, probability: number): number | undefined {
+    if (armedAt === undefined || armedAt === this.#armedAt) return undefined;
+    this.#armedAt = armedAt;
+    if (!this.#chance.chance(probability)) return undefined;
     this.#isAway = true;
     this.bmc.quirks.silent = true;
     return this.#chance.between(20_000, 100_000);

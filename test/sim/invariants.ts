@@ -8,7 +8,8 @@ import { noAddress } from '../../src/wire/address.ts';
 import type { SimBmc } from './bmcs.ts';
 import type { SimDisk } from './disk.ts';
 import type { Metal } from './metal.ts';
-import type { Exchange, Party } from './network.ts';
+import { bmcPort } from './network.ts';
+import type { Endpoint, Exchange, Party } from './network.ts';
 
 /** The widest that a reload makes them. */
 const pools: Readonly<Record<string, RegExp>> = { near: /^10\.77\.0\.(5\d|60)$/, far: /^10\.77\.2\.(5\d|60)$/ };
@@ -72,12 +73,13 @@ export class Invariants {
   heard({ from, to, method, path, status }: Exchange): void {
     if (from === 'daemon' && method === 'POST' && path.endsWith('/Sessions') && status === 401) this.#refused(to);
   }
-  datagram(from: Party, to: string, bytes: Uint8Array, secrets: readonly string[]): void {
+  datagram(from: Party, to: Endpoint, bytes: Uint8Array, secrets: readonly string[]): void {
     for (const secret of secrets)
       if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(secret))
         this.#faults.push(`a secret goes over the wire from ${from.name}`);
     // RAKP 3 with a status: a console that gives up, because the BMC has another password (IPMI 2.0 §13.22).
-    if (from.name === 'daemon' && bytes[4] === 0x06 && bytes[5] === 0x14 && bytes[17] !== 0) this.#refused(to);
+    if (from.name === 'daemon' && to.port === bmcPort && bytes[4] === 0x06 && bytes[5] === 0x14 && bytes[17] !== 0)
+      this.#refused(to.address);
   }
   #refused(bmc: string): void {
     const now = this.#watched.now();

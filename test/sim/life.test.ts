@@ -26,3 +26,6 @@ test('enrol, provision, reprovision, release: every step once, the disks clean a
 test('a crash at any event of the life: it converges to the same end', async () => {
   await runSim('--crashes', '--stride', process.env['SIM_STRIDE'] ?? '1');
 });
+test('SIGTERM in the middle of the life: the daemon ends in time, and the next one goes on', async () => {
+  await runSim('--stops', '--stride', String(Number(process.env['SIM_STRIDE'] ?? '1') * 7));
+});

@@ -70,6 +70,10 @@ export interface Party {
   readonly wire?: string | undefined;
   readonly signal: AbortSignal;
 }
+export interface Endpoint {
+  readonly address: Ipv4;
+  readonly port: number;
+}
 interface Socket {
   readonly party: Party;
   readonly port: number;
@@ -81,7 +85,8 @@ interface Server {
   /** Calls that are not answered yet. */
   readonly open: Set<Promise<unknown>>;
 }
-const bmcPort = 623;
+/** RMCP (IPMI 2.0 §13.1.2). */
+export const bmcPort = 623;
 const closeMs = 2000;
 
 /** One call and what was answered. */
@@ -104,7 +109,7 @@ export class Network {
   onAnswer: (exchange: Exchange) => void = () => undefined;
   onCall: (call: { readonly from: Party; readonly method: string; readonly url: string; readonly body: string }) => void = () => undefined;
   /** Every datagram as it is sent, and every answer as its caller hears it. */
-  onDatagram: (from: Party, to: string, bytes: Uint8Array) => void = () => undefined;
+  onDatagram: (from: Party, to: Endpoint, bytes: Uint8Array) => void = () => undefined;
   onHeard: (exchange: Exchange) => void = () => undefined;
   /** Whatever a party says to anybody, its log too. */
   onSpeak: (party: Party, what: string) => void = () => undefined;
@@ -129,7 +134,7 @@ export class Network {
     const carry = (bytes: Uint8Array, to: { readonly address: Ipv4; readonly port: number }, reaches: (other: Party) => boolean): void => {
       if (party.signal.aborted) return;
       this.onSpeak(party, `a datagram to ${to.address}:${to.port}`);
-      this.onDatagram(party, to.address, bytes);
+      this.onDatagram(party, to, bytes);
       for (const other of this.#sockets)
         if (other !== socket && other.port === to.port && reaches(other.party)) this.#carry(socket, other, bytes);
     };

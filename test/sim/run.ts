@@ -5,14 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { reasonOf } from '../../src/errors.ts';
 import { poison } from './scheduler.ts';
-import { lifeEvents, sights, tryCrash, tryDay } from './seeds.ts';
+import { lifeEvents, sights, tryCrash, tryDay, tryStop } from './seeds.ts';
+import type { Seen, TrialOptions } from './seeds.ts';
 
 const usage = `usage: npm run sim -- [OPTIONS]
   --seeds N      random days, from seed 1 (1000)
   --seed K       only this one
   --crashes      instead of days: the life of two servers, with a crash of the daemon at each event in turn
+  --stops        the same with SIGTERM
   --stride N     only at every n-th event
   --crash K      only at this event
+  --stop K       only at this event
   --runs N       how often each day is run, to compare the traces (2)
   --processes N  how many at once
   --trace        one line for each event, of the first run`;
@@ -20,8 +23,8 @@ const usage = `usage: npm run sim -- [OPTIONS]
 const sightsFrom = 60;
 
 interface Settings {
-  readonly what: 'day' | 'crash';
-  /** Which days or crashes. */
+  readonly what: 'day' | 'crash' | 'stop';
+  /** Which days, or events. */
   readonly first: number;
   readonly last: number;
   readonly stride: number;
@@ -29,7 +32,7 @@ interface Settings {
   readonly processes: number;
   readonly trace: boolean;
 }
-/** What a process tells of one day or crash. */
+/** What a process tells of one of them. */
 interface Told {
   readonly number: number;
   readonly seen: readonly (readonly [string, number])[];
@@ -40,16 +43,28 @@ const flag = { type: 'boolean', default: false } as const;
 const digits = { type: 'string' } as const;
 const settings = async (): Promise<Settings> => {
   const { values } = parseArgs({
-    options: { seeds: digits, seed: digits, crashes: flag, stride: digits, crash: digits, runs: digits, processes: digits, trace: flag },
+    options: {
+      seeds: digits,
+      seed: digits,
+      crashes: flag,
+      crash: digits,
+      stops: flag,
+      stop: digits,
+      stride: digits,
+      runs: digits,
+      processes: digits,
+      trace: flag,
+    },
   });
-  const read = (name: 'seeds' | 'seed' | 'stride' | 'crash' | 'runs' | 'processes', otherwise: number): number => {
+  const read = (name: 'seeds' | 'seed' | 'stride' | 'crash' | 'stop' | 'runs' | 'processes', otherwise: number): number => {
     const text = values[name] ?? String(otherwise);
     if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error(`--${name} ${text} is not a number from 1`);
     return Number(text);
   };
-  const what = values.crashes || values.crash !== undefined ? 'crash' : 'day';
-  const only = values.seed !== undefined ? read('seed', 1) : values.crash !== undefined ? read('crash', 1) : undefined;
-  const all = what === 'crash' ? await lifeEvents() : { first: 1, last: read('seeds', 1000) };
+  const what = values.crashes || values.crash !== undefined ? 'crash' : values.stops || values.stop !== undefined ? 'stop' : 'day';
+  const single = (['seed', 'crash', 'stop'] as const).find((name) => values[name] !== undefined);
+  const only = single === undefined ? undefined : read(single, 1);
+  const all = what === 'day' ? { first: 1, last: read('seeds', 1000) } : await lifeEvents();
   return {
     what,
     ...(only === undefined ? all : { first: only, last: only }),
@@ -66,6 +81,11 @@ const share = ({ first, last, stride, processes }: Settings, index: number): rea
     (_, at) => at % processes === index,
   );
 
+const tries: Readonly<Record<Settings['what'], (number: number, options: TrialOptions) => Promise<Seen>>> = {
+  day: tryDay,
+  crash: (number, { trace }) => tryCrash(number, trace),
+  stop: (number, { trace }) => tryStop(number, trace),
+};
 /** One after the other, until one fails. */
 const work = async (numbers: readonly number[], given: Settings, tell: (told: Told) => void): Promise<boolean> => {
   poison();
@@ -81,7 +101,7 @@ const work = async (numbers: readonly number[], given: Settings, tell: (told: To
   for (const number of numbers) {
     if (isOver) return false;
     try {
-      tell({ number, seen: [...(await (given.what === 'day' ? tryDay(number, { runs: given.runs, trace }) : tryCrash(number, trace)))] });
+      tell({ number, seen: [...(await tries[given.what](number, { runs: given.runs, trace }))] });
     } catch (error) {
       tell({ number, seen: [], failure: reasonOf(error) });
       return false;
@@ -123,18 +143,17 @@ const main = async (): Promise<boolean> => {
     for (const [place, times] of more) seen.set(place, (seen.get(place) ?? 0) + times);
     if (failure === undefined && ++done % 100 === 0) console.log(`${done} of ${count}`);
     if (failure === undefined) return;
-    const again = given.what === 'day' ? `--seed ${number}` : `--crash ${number}`;
-    console.error(
-      `${given.what === 'day' ? `seed ${number}` : `a crash at event ${number}`} failed: ${failure}\nnpm run sim -- ${again} --trace`,
-    );
+    const [again, what] =
+      given.what === 'day' ? [`--seed ${number}`, `seed ${number}`] : [`--${given.what} ${number}`, `a ${given.what} at event ${number}`];
+    console.error(`${what} failed: ${failure}\nnpm run sim -- ${again} --trace`);
   };
   if (!(await (given.processes === 1 ? work(share(given, 0), given, tell) : spread(given.processes, tell)))) return false;
   for (const [place, times] of [...seen].toSorted(([a], [b]) => (a < b ? -1 : 1))) console.log(`${String(times).padStart(8)} × ${place}`);
-  const missing = given.what === 'crash' || count < sightsFrom ? [] : sights.filter((place) => !seen.has(place));
+  const missing = given.what !== 'day' || count < sightsFrom ? [] : sights.filter((place) => !seen.has(place));
   if (missing.length > 0) console.error(`never reached: ${missing.join(', ')}`);
   console.log(
-    given.what === 'crash'
-      ? `${done} lives with a crash: each came to the same end, nothing was forbidden`
+    given.what !== 'day'
+      ? `${done} lives with a ${given.what}: each came to the same end, nothing was forbidden`
       : `${done} days${given.runs > 1 ? `, ${given.runs} times each with the same trace` : ''}: nothing was forbidden, all came to rest`,
   );
   return missing.length === 0;

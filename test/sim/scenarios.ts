@@ -203,8 +203,11 @@ export const day = async (rack: SimRack): Promise<void> => {
   scheduler.at(100, operator);
   scheduler.at(3000, weather);
   scheduler.always(() => {
-    for (const mood of rack.moods) {
-      const awayMs = mood.leaves(network.faults.bmcMood);
+    if (over || network.faults.bmcMood === 0) return;
+    const hosts = rack.daemon?.hosts() ?? [];
+    for (const [index, mood] of rack.moods.entries()) {
+      const boot = hosts.find(({ name }) => name === rack.metals[index]?.name)?.boot;
+      const awayMs = boot?.poweredOnAt === undefined ? mood.leaves(boot?.armedAt, 0.2) : undefined;
       if (awayMs === undefined) continue;
       scheduler.sometimes('a BMC goes away after it took the boot flags');
       scheduler.at(awayMs, () => mood.returns());

@@ -81,16 +81,21 @@ export const lifeEvents = async (): Promise<{ readonly first: number; readonly l
  * event in turn is a crash before, between and after every step. The life must come to the same end each time; an installation that was cut off
  * may begin again, a disk is written by nobody else.
  */
-export const tryCrash = async (at: number, trace?: TrialOptions['trace']): Promise<Seen> => {
+export const tryCrash = (at: number, trace?: TrialOptions['trace']): Promise<Seen> => interrupted(at, 'crash', trace);
+/** The same with SIGTERM: the daemon ends in time, and the next one goes on. */
+export const tryStop = (at: number, trace?: TrialOptions['trace']): Promise<Seen> => interrupted(at, 'stop', trace);
+
+const interrupted = async (at: number, how: 'crash' | 'stop', trace: TrialOptions['trace']): Promise<Seen> => {
   const rack = await inRack({ ...calmly, ...traced(trace) }, async (made) => {
-    let crashed = false;
+    let isOver = false;
     made.scheduler.always(() => {
-      if (crashed || made.scheduler.count < at) return;
-      crashed = true;
-      made.crash();
+      if (isOver || made.scheduler.count < at || (how === 'stop' && made.daemon === undefined)) return;
+      isOver = true;
+      if (how === 'crash') made.crash();
+      else made.terminate();
     });
     await life(made);
   });
-  assert.equal(rack.crashes, 1);
+  assert.deepEqual([rack.crashes, rack.stops], how === 'crash' ? [1, 0] : [0, 1]);
   return rack.scheduler.seen;
 };
