@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { images, sha256 } from './crew.ts';
@@ -17,8 +18,9 @@ interface Run {
   readonly ended: Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>;
   readonly said: () => string;
 }
-const lab = (...args: string[]): Run => {
-  const child = spawn(process.execPath, [main, 'lab', ...args, '--name', 'test-command'], { stdio: ['ignore', 'pipe', 'pipe'] });
+const lab = (...args: string[]): Run => start(args, process.env);
+const start = (args: readonly string[], env: NodeJS.ProcessEnv): Run => {
+  const child = spawn(process.execPath, [main, 'lab', ...args, '--name', 'test-command'], { stdio: ['ignore', 'pipe', 'pipe'], env });
   let [out, err] = ['', ''];
   child.stdout.on('data', (text: Buffer) => (out += text.toString()));
   child.stderr.on('data', (text: Buffer) => (err += text.toString()));
@@ -97,6 +99,30 @@ test('Ctrl-C in the middle, `status` before it, `down` after it: nothing is left
   const down = await lab('down').ended;
   assert.equal(down.code, 0);
   assert.match(down.err, /no laboratory was up/);
+});
+
+test('Ctrl-C while it still builds and starts: the same', settled, async () => {
+  const before = machine();
+  for (const word of [/building/, /starting 1 virtual servers/]) {
+    const run = lab('--hosts', '1');
+    for (let waited = 0; !word.test(run.said()) && waited < 60_000; waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
+    run.child.kill('SIGINT');
+    const { code, err } = await run.ended;
+    assert.match(err, word);
+    assert.doesNotMatch(err, /remuda lab:/);
+    assert.equal(code, 130);
+    assertNothingLeft(before);
+  }
+});
+
+test('a machine without QEMU: what is missing is named before anything is made', async () => {
+  const bin = mkdtempSync(join(tmpdir(), 'remuda-bin-'));
+  for (const program of ['ip', 'id']) symlinkSync(execFileSync('which', [program]).toString().trim(), join(bin, program));
+  const { code, err } = await start(['--once', '--subnets', '2'], { ...process.env, PATH: bin }).ended;
+  rmSync(bin, { recursive: true });
+  assert.equal(code, 1);
+  assert.match(err, /needs? what this machine does not have: qemu-system-x86_64, dhcrelay\. .*qemu-system-x86 isc-dhcp-relay/);
+  assert.equal(existsSync(folder), false);
 });
 
 test('what is asked wrongly is said: exit code 2', async () => {
