@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { configSchema } from '../../src/config/config.ts';
 import type { Config } from '../../src/config/config.ts';
 import { claimSchema, enrolSchema } from '../../src/control/rack.ts';
 import { startDaemon } from '../../src/daemon.ts';
@@ -15,13 +14,14 @@ import { limits as standard } from '../../src/limits.ts';
 import { noAddress, parseIpv4, parseMac, parseUuid } from '../../src/wire/address.ts';
 import type { Ipv4, Mac } from '../../src/wire/address.ts';
 import type { Meter } from '../../src/world/world.ts';
-import { diskImage, types } from '../image/disk.ts';
 import { MemoryFiles, memoryDisk } from '../world/memory-files.ts';
 import { bmcOf, bmcPassword, bmcUser, Moody } from './bmcs.ts';
 import type { SimBmc } from './bmcs.ts';
 import { chanceOf } from './chance.ts';
 import type { Chance } from './chance.ts';
 import { SimDisk } from './disk.ts';
+import { configOf, layOut, rawImage, seedAt } from './furniture.ts';
+import type { Settings } from './furniture.ts';
 import { Invariants } from './invariants.ts';
 import { Metal } from './metal.ts';
 import { heal, Network, swarm } from './network.ts';
@@ -31,23 +31,10 @@ import { startRelay } from './relay.ts';
 import { Scheduler } from './scheduler.ts';
 
 const ip = (text: string): Ipv4 => parseIpv4(text) ?? noAddress;
-const seedAt = { offsetBytes: 64 * 512, sizeBytes: 160 * 512 };
 const diskBytes = 160 * 1024;
 /** What no log line may ever hold. */
 export const secretWord = 'hunter2-user-data';
 export { bmcPassword } from './bmcs.ts';
-
-/** 128 KiB with an ESP, an empty seed and a body that tells one image from the other. */
-export const rawImage = (body: number, sizeBytes = 128 * 1024): Uint8Array => {
-  const fill = new Uint8Array(sizeBytes).map((_, index) => (index * body) & 0xff);
-  const partitions = [
-    { name: 'ESP', type: types.esp, first: 40, last: 59 },
-    { name: 'CIDATA', type: types.linux, first: 64, last: 223 },
-  ];
-  const bytes = Buffer.from(diskImage(sizeBytes, partitions, fill));
-  bytes.fill(0, seedAt.offsetBytes, seedAt.offsetBytes + seedAt.sizeBytes);
-  return bytes;
-};
 
 export interface RackOptions {
   readonly seed: number;
@@ -60,13 +47,6 @@ export interface RackOptions {
   readonly relayed?: boolean;
   /** Gets each line of the trace. */
   readonly trace?: (line: string) => void;
-}
-interface Settings {
-  readonly limits: Record<string, number>;
-  readonly accept: readonly string[];
-  readonly relayed: boolean;
-  /** Smaller pools, less patience: what a reload changes, and changes back. */
-  readonly narrow: boolean;
 }
 /** As the unit of systemd gives it (TimeoutStopSec). */
 const stopMs = 30_000;
@@ -124,7 +104,7 @@ export class SimRack {
     this.bmcs = this.metals.map((metal, index) => this.#bmc(metal, index + 1, seed));
     this.moods = this.bmcs.map((bmc, index) => new Moody(bmc, chanceOf(seed, `mood${index + 1}`), calm));
     this.#settings = { limits, accept, relayed, narrow: false };
-    this.config = this.#configuration(this.#settings);
+    this.config = configOf(this.folder, this.#settings);
     this.#party = this.#newParty();
     if (relayed) {
       this.scheduler.sometimes('a host stands behind a relay');
@@ -183,46 +163,9 @@ export class SimRack {
     const world = worldOf({ scheduler, network, party, chance: chanceOf(seed, `bmc${number}`), files });
     return bmcOf(metal, party, world, { network, protocol: number % 2 === 0 ? 'ipmi' : 'redfish' });
   }
-  #configuration({ limits, accept, relayed, narrow }: Settings): Config {
-    const near = { interface: 'br0', cidr: '10.77.0.0/24', serverAddress: '10.77.0.1' };
-    const far = { relay: { via: 'br0' }, cidr: '10.77.2.0/24' };
-    const from = narrow ? 54 : 50;
-    return configSchema.parse({
-      data: this.folder,
-      boot: { agent: '/boot', firmware: '/boot' },
-      accept: { macs: [...accept] },
-      subnets: [
-        { ...near, pool: { from: `10.77.0.${from}`, to: '10.77.0.60' } },
-        ...(relayed ? [{ ...far, pool: { from: `10.77.2.${from}`, to: '10.77.2.60' } }] : []),
-      ],
-      limits: {
-        chunkBytes: 16 * 1024,
-        firstPacketMs: 60_000,
-        agentArrivesMs: 120_000,
-        jobSilenceMs: narrow ? 50_000 : 60_000,
-        agentAliveMs: 30_000,
-        phoneHomeMs: 180_000,
-        parkMs: narrow ? 60_000 : 120_000,
-        powerStepMs: 30_000,
-        bootTicketMs: 600_000,
-        bmcLoginPauseMs: 60_000,
-        bmcLoginPauseMostMs: 240_000,
-        ...limits,
-      },
-    });
-  }
   async #furnish(): Promise<void> {
     const { files } = this;
-    for (const folder of ['/boot', '/import']) await files.makeFolder(folder);
-    await files.makeFolder(this.folder);
-    await files.write('/boot/vmlinuz', 'kernel');
-    await files.write('/boot/initrd.zst', 'ramdisk');
-    await files.write('/boot/undionly.kpxe', 'undionly');
-    await files.write('/boot/snponly.efi', 'snponly');
-    await files.write(
-      '/boot/ramdisk.json',
-      JSON.stringify({ vmlinuz: { sha256: 'a'.repeat(64), sizeBytes: 6 }, initrd: { sha256: 'b'.repeat(64), sizeBytes: 7 } }),
-    );
+    await layOut(files, this.folder);
     const store = openImageStore(this.#world(), `${this.folder}/images`, { ...standard, ...this.config.limits });
     for (const [name, body] of [
       ['alpha', 7],
@@ -304,7 +247,7 @@ export class SimRack {
     const { daemon } = this;
     if (daemon === undefined) return;
     this.#settings = { ...this.#settings, narrow: !this.#settings.narrow };
-    this.config = this.#configuration(this.#settings);
+    this.config = configOf(this.folder, this.#settings);
     const { applied, restart } = daemon.reload(this.config);
     this.scheduler.log(`reload: ${applied.join(', ')}`);
     assert.deepEqual(restart, [], 'nothing of it waits for a restart');
