@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -136,4 +136,12 @@ const daemonsIn = (namespace: string): readonly number[] =>
     .split('\n')
     .filter(Boolean)
     .map(Number)
-    .filter((pid) => /main\.ts\0serve/.test(run('cat', `/proc/${pid}/cmdline`)));
+    .filter((pid) => /main\.ts\0serve/.test(commandOf(pid)));
+/** Empty for a process that ended meanwhile: buildah has some that live for a moment. */
+const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+};
