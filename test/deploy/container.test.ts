@@ -78,15 +78,17 @@ after(() => {
 test('the image starts the daemon with its default command, and it answers', async () => {
   using place = makePlace('container');
   for (const name of ['data', 'run']) mkdirSync(join(place.folder, name));
-  place.config({ data: '/var/lib/remuda', run: '/run/remuda', share: '/opt/remuda/share' });
+  // Not at the image's own volume: buildah puts one of its own there, in no certain order with ours.
+  place.config({ data: '/data', run: '/run/remuda', share: '/opt/remuda/share' });
   const config = JSON.parse(buildah('inspect', '--type', 'image', image)) as {
-    OCIv1: { config: { Entrypoint: string[]; Cmd: string[]; StopSignal: string } };
+    OCIv1: { config: { Entrypoint: string[]; Cmd: string[]; StopSignal: string; Volumes: Record<string, unknown> } };
   };
-  const { Entrypoint, Cmd, StopSignal } = config.OCIv1.config;
+  const { Entrypoint, Cmd, StopSignal, Volumes } = config.OCIv1.config;
   assert.equal(StopSignal, 'SIGTERM');
+  assert.deepEqual(Object.keys(Volumes), ['/var/lib/remuda']);
   const volumes = [
     [place.folder, '/etc/remuda'],
-    [join(place.folder, 'data'), '/var/lib/remuda'],
+    [join(place.folder, 'data'), '/data'],
     [join(place.folder, 'run'), '/run/remuda'],
   ].flatMap(([from, to]) => ['-v', `${from}:${to}`]);
   const inside = [
