@@ -31,7 +31,11 @@ const isWrong =
   !(runs >= 1);
 const benches: Readonly<Record<string, () => ReturnType<typeof provision>>> = {
   provision: () => provision({ runs, hosts, firmware, images, say }),
-  rack: async () => (await Promise.all(hosts.slice(0, 1).map((count) => rack({ hosts: count, say })))).flat(),
+  rack: async () => {
+    const rows: Awaited<ReturnType<typeof rack>>[number][] = [];
+    for (const count of hosts) rows.push(...(await rack({ hosts: count, say })));
+    return rows;
+  },
 };
 const bench = name === undefined ? undefined : benches[name];
 if (values.help || isWrong || bench === undefined) {
