@@ -35,6 +35,7 @@ export const codes = {
   'source-refused': 422,
   'rate-limited': 429,
   'source-failed': 502,
+  'kube-failed': 502,
   'bmc-unreachable': 502,
   'bmc-refused': 502,
   'bmc-untrusted': 502,

@@ -73,6 +73,20 @@ export const limits = {
   provisionTimeoutSecondsMax: 7 * 24 * 3600,
   enrolmentHostsMax: 2_000,
   enrolmentBytes: 8 * 1024 * 1024,
+  reserveSecondsMax: 7 * 24 * 3600,
+  // the Cluster API provider
+  /** A watch that says nothing for so long, bookmarks included, is begun anew. */
+  kubeWatchSilenceMs: 90_000,
+  kubeCallMs: 30_000,
+  kubeReplyBytes: 64 * 1024 * 1024,
+  kubeBackoffFirstMs: 500,
+  kubeBackoffMostMs: 60_000,
+  kubeResyncMs: 10 * 60_000,
+  kubeWorkers: 8,
+  kubeLeaseMs: 15_000,
+  kubeLeaseRenewMs: 2_000,
+  kubeLeaseLostMs: 10_000,
+  kubeEventsMax: 1_024,
   // loops
   resyncMs: 60_000,
   reconcileMs: 90_000,

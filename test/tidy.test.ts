@@ -24,7 +24,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   // Of control only the two ports: the rack for people and controllers, the desk for agents.
   api: ['host', 'boot', 'image', 'store', 'control/rack.ts', 'control/desk.ts', 'wire', ...interfaces],
   config: ['wire', 'boot/decide.ts', ...interfaces],
-  kube: ['host', 'wire', 'control/rack.ts', ...interfaces],
+  kube: ['host', 'wire', 'control/rack.ts', 'api/types.ts', 'api/admin-json.ts', ...interfaces],
   lab: ['wire', 'bmc', 'image', 'api/types.ts', ...interfaces],
   web: ['api/types.ts', 'api/access-types.ts'],
   cli: ['api/types.ts', 'api/access-types.ts', 'wire', ...interfaces],
@@ -66,6 +66,7 @@ const packageDoors: Readonly<Record<string, string>> = {
   pino: 'world',
   koffi: 'world',
   'prom-client': 'world',
+  '@kubernetes/client-node': 'kube',
   'better-sqlite3': 'store',
   kysely: 'store',
 };

@@ -123,12 +123,26 @@ const provisionTimeoutSeconds = z.number().int().min(60).max(limits.provisionTim
 export const claimIdSchema = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'a claim ID: letters, digits, dots, hyphens and underscores, at most 128');
+/** A short text by which machines of one owner find each other's hosts, e.g. `ns/MachineDeployment/md-0`. */
+const word = z.string().min(1).max(253);
 const claimShape = {
   owner: z.string().min(1).max(128).default('operator'),
   /** Name or ID of the host; without it the best of those that fit. */
   host: z.string().max(64).optional(),
   selector: selectorSchema.optional(),
   disk: diskRuleSchema.default({ only: true }),
+  /**
+   * Hosts that a release kept for this word are taken first. `wait`: while one of them is being cleaned no other is taken
+   * (`no-host-fits`, class `reserved`).
+   */
+  reuse: z.strictObject({ of: word, mode: z.enum(['prefer', 'wait']) }).optional(),
+  /**
+   * Where hosts of one group come to stand as seen from each other, by `failureDomain`, `rack` or a label. `spread`: where the fewest
+   * are; `require-spread`: only where none is; `together`: only where one is, if there is one.
+   */
+  placement: z
+    .strictObject({ group: word, by: z.string().min(1).max(317), mode: z.enum(['spread', 'require-spread', 'together']) })
+    .optional(),
   /** A generation that is not provisioned by then has failed with `timed-out`. */
   provisionTimeoutSeconds: provisionTimeoutSeconds.optional(),
   /** Wait so long until a host fits. */
@@ -143,6 +157,11 @@ export const reprovisionSchema = z.strictObject({
   ...intentFields /** Keep the user data of the generation before when absent. */,
   dryRun: z.boolean().default(false),
 });
+export const releaseSchema = z.strictObject({
+  /** The host, once it is clean, is kept for so long for a claim with `reuse.of` this word; no other claim gets it meanwhile. */
+  reserve: z.strictObject({ for: word, seconds: z.number().int().min(1).max(limits.reserveSecondsMax) }).optional(),
+});
+export type ReleaseWish = z.infer<typeof releaseSchema>;
 export type Enrol = z.infer<typeof enrolSchema>;
 export type Accept = z.infer<typeof acceptSchema>;
 export type Enrolments = z.infer<typeof enrolmentsSchema>;

@@ -1,0 +1,37 @@
+/**
+ * What the provider needs of the rack, without its secrets: BMC passwords and user data go in, never out. Once over the Rack of this
+ * process (local-metal.ts), once over the API of a daemon elsewhere (remote-metal.ts), under one suite.
+ */
+import type { HostJson, ImageJson, TimelineRowJson } from '../api/types.ts';
+import type { ClaimRequest, PowerVerb, ReleaseWish, Reprovision } from '../control/rack.ts';
+
+/** What became of a claim. */
+export type Standing =
+  /** No claim of this ID was ever made. */
+  | { readonly is: 'unknown' }
+  /** It holds this host. */
+  | { readonly is: 'held'; readonly host: HostJson }
+  /** It was released and its host is being cleaned; `offAt`: when the host was seen to be off since the release, null until then. */
+  | { readonly is: 'leaving'; readonly host: HostJson; readonly offAt: number | null }
+  /** It was released, and its host is clean. */
+  | { readonly is: 'over' };
+
+export interface Metal {
+  hosts(): Promise<readonly HostJson[]>;
+  /** By ID or name; `host-not-found`. */
+  host(idOrName: string): Promise<HostJson>;
+  images(): Promise<readonly ImageJson[]>;
+  standing(claimId: string): Promise<Standing>;
+  /** As Rack.claim: idempotent by `id`. Never waits. */
+  claim(request: ClaimRequest & { readonly id: string }): Promise<{ readonly host: HostJson; readonly isNew: boolean }>;
+  reprovision(claimId: string, wanted: Reprovision): Promise<HostJson>;
+  /** As Rack.release; a claim that was released before is no error. */
+  release(claimId: string, wish: ReleaseWish): Promise<void>;
+  /** `observed` is the power as the BMC shows it afterwards. */
+  power(idOrName: string, wanted: PowerVerb): Promise<{ readonly observed: string; readonly settled: boolean }>;
+  retry(idOrName: string): Promise<void>;
+  /** The newest lines of the host's timeline, oldest first. */
+  timeline(idOrName: string, most: number): Promise<readonly TimelineRowJson[]>;
+  /** Resolves when something of the rack changed since the call, or after `ms`. */
+  changed(ms: number, signal: AbortSignal): Promise<void>;
+}
