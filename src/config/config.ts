@@ -6,6 +6,7 @@ import { apiSchema, isLoopback } from './api.ts';
 import type { ApiListener } from './api.ts';
 import { RemudaError } from '../errors.ts';
 import { imagesSchema } from './images.ts';
+import { kubernetesSchema } from './kubernetes.ts';
 import { limits } from '../limits.ts';
 import type { Limits } from '../limits.ts';
 import { ipv4 } from './parsed.ts';
@@ -30,6 +31,7 @@ const fixedLimits: readonly string[] = [
   'enrolmentHostsMax',
   'claimWaitSecondsMax',
   'provisionTimeoutSecondsMax',
+  'reserveSecondsMax',
 ] satisfies readonly (keyof Limits)[];
 const overrides = z.record(z.string(), z.number().int().nonnegative()).superRefine((given, context) => {
   for (const name of Object.keys(given))
@@ -74,6 +76,8 @@ export const configSchema = z.strictObject({
   /** Which discovered machines are accepted without asking. */
   accept: z.strictObject({ macs: z.array(macPattern).default([]) }).default({ macs: [] }),
   images: imagesSchema.prefault({}),
+  /** The Cluster API provider in this daemon; left out: none, or `remuda controller` elsewhere. */
+  kubernetes: kubernetesSchema.exactOptional(),
   limits: overrides.default({}),
   log: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });

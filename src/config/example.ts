@@ -111,6 +111,23 @@ subnets:
 #    # Take images by https: alone, without a hash or a signature.
 #    allowUnpinned: false
 
+# The Cluster API provider: machines of a Kubernetes management cluster become claims of this rack. See docs/cluster-api.md.
+#kubernetes:
+#  # How the API server is reached; in-cluster where the daemon runs in a pod.
+#  kubeconfig: /etc/remuda/kubeconfig
+#  context: management
+#  # Only machines of this namespace; only objects with this label cluster.x-k8s.io/watch-filter.
+#  namespace: metal
+#  watchFilter: rack1
+#  # Which pools of hosts a namespace may claim from; * is every one that is not named.
+#  pools: { '*': [default], team-a: [gpu, default] }
+#  # The host of a deleted machine is kept so long for the machine that follows it.
+#  reuseSeconds: 3600
+#  # Where the Lease stands by which several controllers agree on one; false: there is only this one.
+#  leaderElection: { namespace: remuda-system }
+#  # Where Cluster API asks for in-place updates: an address that its managers reach.
+#  extension: { address: 10.0.0.2, port: 7444 }
+
 # Limits by their names; the table is in the documentation.
 #limits:
 #  bmcTimeoutMs: 10000
