@@ -48,8 +48,17 @@ const missingAddresses = ({ net }: Machine, { subnets }: Config): readonly strin
     });
 };
 
+/** Whoever boots behind a relay is in another network than we are. */
+const withoutRouter = ({ subnets }: Config): readonly string[] =>
+  subnets
+    .filter((subnet) => subnet.relay !== undefined && subnet.router === undefined)
+    .map(
+      ({ cidr, serverAddress }) =>
+        `hosts of ${cidr} behind the relay are told no router, so they do not reach ${serverAddress}: say router, the relay's own address in ${cidr} in most networks`,
+    );
+
 const agentFiles = ['ramdisk.json', 'vmlinuz', 'initrd.zst'];
-const missingFiles = async ({ files }: Machine, { boot, keyFile, oldKeyFiles }: Config): Promise<readonly string[]> => {
+const missingFiles = async ({ files }: Machine, { boot, keyFile, oldKeyFiles, kubernetes }: Config): Promise<readonly string[]> => {
   const wanted = [
     ...agentFiles.map((name) => ({ path: `${boot.agent}/${name}`, without: 'no host can be inspected or installed' })),
     ...bootFileNames.map((name) => ({ path: `${boot.firmware}/${name}`, without: 'hosts that need it cannot boot from the network' })),
@@ -57,6 +66,9 @@ const missingFiles = async ({ files }: Machine, { boot, keyFile, oldKeyFiles }: 
       path,
       without: 'the secrets in the database cannot be opened',
     })),
+    ...(kubernetes === undefined || kubernetes.kubeconfig === 'in-cluster'
+      ? []
+      : [{ path: kubernetes.kubeconfig, without: 'the provider does not reach its management cluster' }]),
   ];
   const said = await Promise.all(
     wanted.map(async ({ path, without }) => {
@@ -92,6 +104,7 @@ export const checkConfig = async (machine: Machine, path: string): Promise<Check
   const warnings = [
     ...(await missingInterfaces(machine, config)),
     ...missingAddresses(machine, config),
+    ...withoutRouter(config),
     ...(await missingFiles(machine, config)),
   ];
   return { faults: [], warnings, config };
