@@ -150,13 +150,14 @@ describe('against the machine', () => {
   });
   test('hosts behind a relay without a way to us, and no kubeconfig', async () => {
     const machine = await at(['lo', 'br0'], [{ interface: 'br0', address, prefix: 24 }]);
-    const far = `  - relay: { via: br0 }\n    cidr: 10.78.0.0/24\n    pool: { from: 10.78.0.100, to: 10.78.0.199 }\n`;
-    await machine.files.write('/etc/r.yaml', `${boot}${subnet}${far}kubernetes: { kubeconfig: /etc/kube }\n`);
+    const far = (more: string) =>
+      subnet.replace(' }]', ` }, { relay: { via: br0 }, cidr: 10.78.0.0/24, pool: { from: 10.78.0.100, to: 10.78.0.199 }${more} }]`);
+    await machine.files.write('/etc/r.yaml', `${boot}${far('')}kubernetes: { kubeconfig: /etc/kube }\n`);
     const { warnings } = await checkConfig(machine, '/etc/r.yaml');
     assert.match(warnings[0] ?? '', /^hosts of 10\.78\.0\.0\/24 behind the relay are told no router/);
     assert.equal(warnings[1], '/etc/kube is missing: the provider does not reach its management cluster');
     assert.equal(warnings.length, 2);
-    await machine.files.write('/etc/r.yaml', `${boot}${subnet}${far}    router: 10.78.0.1\n`);
+    await machine.files.write('/etc/r.yaml', boot + far(', router: 10.78.0.1'));
     assert.deepEqual((await checkConfig(machine, '/etc/r.yaml')).warnings, []);
   });
   test('no file', async () => {
