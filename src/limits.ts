@@ -87,6 +87,17 @@ export const limits = {
   kubeLeaseRenewMs: 2_000,
   kubeLeaseLostMs: 10_000,
   kubeEventsMax: 1_024,
+  /** Of the requests that Cluster API's hooks bring: six objects of at most 1.5 MiB. */
+  kubeHookBytes: 10 * 1024 * 1024,
+  /** A hook answers by then, and goes on behind it. */
+  kubeHookMs: 8_000,
+  kubeHookRetrySeconds: 15,
+  /** A join token of ours lives so long, and is renewed at half of it while its host is on the way. */
+  kubeTokenMs: 2 * 3600_000,
+  /** Pods that one step of a drain evicts. */
+  kubeEvictionsMax: 64,
+  /** A pod of a Node that is out of reach holds up a drain for so long after its deletion. */
+  kubeUnreachablePodMs: 5 * 60_000,
   // loops
   resyncMs: 60_000,
   reconcileMs: 90_000,

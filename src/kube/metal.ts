@@ -24,7 +24,8 @@ export interface Metal {
   standing(claimId: string): Promise<Standing>;
   /** As Rack.claim: idempotent by `id`. Never waits. */
   claim(request: ClaimRequest & { readonly id: string }): Promise<{ readonly host: HostJson; readonly isNew: boolean }>;
-  reprovision(claimId: string, wanted: Reprovision): Promise<HostJson>;
+  /** With `ifVersion` only where the host still has that version (`precondition-failed`): two that saw the same host start one generation. */
+  reprovision(claimId: string, wanted: Reprovision, ifVersion?: number): Promise<HostJson>;
   /** As Rack.release; a claim that was released before is no error. */
   release(claimId: string, wish: ReleaseWish): Promise<void>;
   /** `observed` is the power as the BMC shows it afterwards. */

@@ -28,6 +28,9 @@ export const capi = {
   move: 'clusterctl.cluster.x-k8s.io/move',
   clonedFromName: 'cluster.x-k8s.io/cloned-from-name',
   clonedFromKind: 'cluster.x-k8s.io/cloned-from-groupkind',
+  excludeDraining: 'machine.cluster.x-k8s.io/exclude-node-draining',
+  /** Label of pods: `skip`. */
+  drain: 'cluster.x-k8s.io/drain',
   topologyDryRun: 'topology.cluster.x-k8s.io/dry-run',
 } as const;
 /** Ours. */
@@ -36,6 +39,8 @@ export const ours = {
   abandon: `baremetal.${infraGroup}/abandon`,
   /** The host of a machine, for people; what counts is the claim. */
   host: `baremetal.${infraGroup}/host`,
+  /** On a machine whose host is imaged again under its claim: for what, from which generation on, and with which join token. */
+  reimage: `baremetal.${infraGroup}/reimage`,
 } as const;
 /** Provider IDs are `remuda://<claim ID>`: unique per allocation, never per host. */
 export const providerIdOf = (claimId: string): string => `remuda://${claimId}`;
