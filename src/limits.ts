@@ -87,6 +87,14 @@ export const limits = {
   kubeLeaseRenewMs: 2_000,
   kubeLeaseLostMs: 10_000,
   kubeEventsMax: 1_024,
+  /** What no watch tells (an address, a Secret, the power of a host) is looked at so often. */
+  kubeLookAgainMs: 10_000,
+  /** A condition whose message alone changed, and facts beside it, are written no more often than this. */
+  kubeQuietMs: 15_000,
+  /** One host of the mirror is written no more often than this. */
+  kubeMirrorMs: 5_000,
+  /** A released host that was not seen off by then is told of as `OffNotVerified`. */
+  kubeOffVerifiedMs: 5 * 60_000,
   /** Of the requests that Cluster API's hooks bring: six objects of at most 1.5 MiB. */
   kubeHookBytes: 10 * 1024 * 1024,
   /** A hook answers by then, and goes on behind it. */
