@@ -85,6 +85,7 @@ export const kinds = {
   packetCluster: infra('PacketCluster', 'packetclusters', 'v1beta1'),
   packetMachine: infra('PacketMachine', 'packetmachines', 'v1beta1'),
   packetMachineTemplate: infra('PacketMachineTemplate', 'packetmachinetemplates', 'v1beta1'),
+  packetClusterTemplate: infra('PacketClusterTemplate', 'packetclustertemplates', 'v1beta1'),
   /** The rack as kubectl sees it: cluster-scoped, read-only, written by the controller alone. */
   rackHost: infra('RackHost', 'rackhosts', 'v1beta2', false),
   cluster: core('Cluster', 'clusters'),
