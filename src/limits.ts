@@ -102,6 +102,8 @@ export const limits = {
   kubeHookRetrySeconds: 15,
   /** A join token of ours lives so long, and is renewed at half of it while its host is on the way. */
   kubeTokenMs: 2 * 3600_000,
+  /** Workload clusters whose connections are kept. */
+  kubeClustersMax: 256,
   /** Pods that one step of a drain evicts. */
   kubeEvictionsMax: 64,
   /** A pod of a Node that is out of reach holds up a drain for so long after its deletion. */
