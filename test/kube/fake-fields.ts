@@ -58,7 +58,8 @@ export const setLeaf = (target: Json, parts: readonly string[], value: unknown):
       const name = parts[depth - 1];
       const found = findItem(at, name, part);
       if (isLast || found < 0) {
-        const fresh: unknown = isLast ? value : {};
+        const [key = '', ...named] = part.split('=');
+        const fresh: unknown = isLast ? value : { [key]: named.join('=') };
         if (found < 0) at.push(fresh);
         else at[found] = fresh;
         at = fresh as Json;
@@ -76,7 +77,12 @@ export const setLeaf = (target: Json, parts: readonly string[], value: unknown):
     at = at[part] as Json | unknown[];
   }
 };
-/** Removes the leaf at this path in place, and what is empty above it then. */
+/** `conditions.type=Ready.type`: by which its item is found. */
+const isItemKey = (path: string): boolean => {
+  const [above = '', last = ''] = path.split('\0').slice(-2);
+  return above.startsWith(`${last}=`);
+};
+/** Removes the leaf at this path in place, and what is empty above it then. An item's key goes only when nothing else of it is left. */
 export const dropLeaf = (target: Json | unknown[], parts: readonly string[], above?: string): void => {
   const [part, ...rest] = parts;
   if (part === undefined) return;
@@ -90,6 +96,7 @@ export const dropLeaf = (target: Json | unknown[], parts: readonly string[], abo
   }
   const inner = target[part];
   if (rest.length === 0) {
+    if (isItemKey(`${above}\0${part}`) && Object.keys(target).length > 1) return;
     delete target[part];
     return;
   }
@@ -127,7 +134,7 @@ export const applyOnto = (owners: Owners, owner: string, live: Json, applied: un
   const now = leavesOf(live);
   const before = owners.get(owner) ?? new Set();
   owners.set(owner, new Set(wanted.keys()));
-  for (const path of before) {
+  for (const path of Array.from(before).toSorted((a, b) => Number(isItemKey(a)) - Number(isItemKey(b)))) {
     const isKept = wanted.has(path) || [...owners].some(([name, paths]) => name !== owner && paths.has(path));
     // A leaf that became an object, or the reverse, is set below.
     if (!isKept && ![...wanted.keys()].some((other) => other.startsWith(`${path}\0`))) dropLeaf(live, path.split('\0'));
