@@ -62,18 +62,18 @@ stamp=$({
 } | sha256sum | cut -c1-24)
 out=$cache/testenv/$stamp
 
-version_of() { awk -v module="$1" '$1 == module && $2 ~ /^v/ { print $2; exit }' "$module/go.mod"; }
+version_of() { awk -v name="$1" '$1 == name && $2 ~ /^v/ { print $2; exit }' "$module/go.mod"; }
 
 # link_flags NAME: without symbols; what it answers when it is asked for its version.
 link_flags() {
-  local module=k8s.io/kubernetes places="k8s.io/component-base/version k8s.io/client-go/pkg/version" version place
+  local of=k8s.io/kubernetes places="k8s.io/component-base/version k8s.io/client-go/pkg/version" version place
   local flags="-s -w -buildid="
   case $1 in
     etcd) echo "$flags"; return ;;
-    capi-* | clusterctl) module=$capi places=$capi/version ;;
+    capi-* | clusterctl) of=$capi places=$capi/version ;;
   esac
-  version=$(version_of "$module")
-  [ -n "$version" ] || die "go.mod names no version of $module"
+  version=$(version_of "$of")
+  [ -n "$version" ] || die "go.mod names no version of $of"
   for place in $places; do
     flags="$flags -X $place.gitVersion=$version -X $place.gitTreeState=clean -X $place.gitCommit=$version -X $place.buildDate=1970-01-01T00:00:00Z"
     flags="$flags -X $place.gitMajor=$(echo "${version#v}" | cut -d. -f1) -X $place.gitMinor=$(echo "${version#v}" | cut -d. -f2)"
@@ -88,9 +88,11 @@ need_go() {
 }
 
 compile() {
+  local flags
+  flags=$(link_flags "$1")
   ( cd "$module" &&
     CGO_ENABLED=0 GOFLAGS='-mod=readonly -trimpath -buildvcs=false -modcacherw' GOOS=linux \
-      nice -n 10 go build -ldflags "$(link_flags "$1")" -o "$2" "${packages[$1]}" ) >&2 ||
+      nice -n 10 go build -ldflags "$flags" -o "$2" "${packages[$1]}" ) >&2 ||
     die "go could not build $1 (${packages[$1]}); see above"
 }
 
