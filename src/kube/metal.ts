@@ -31,6 +31,8 @@ export interface Metal {
   /** `observed` is the power as the BMC shows it afterwards. */
   power(idOrName: string, wanted: PowerVerb): Promise<{ readonly observed: string; readonly settled: boolean }>;
   retry(idOrName: string): Promise<void>;
+  /** The IPv4 addresses that the host's MACs hold by DHCP now; absent where nobody can tell. */
+  leases?(host: HostJson): Promise<readonly string[]>;
   /** The newest lines of the host's timeline, oldest first. */
   timeline(idOrName: string, most: number): Promise<readonly TimelineRowJson[]>;
   /** Resolves when something of the rack changed since the call, or after `ms`. */
