@@ -88,6 +88,9 @@ grub-pc-bin     the OS image
 grub-efi-amd64-bin the OS image
 mmdebstrap      the Debian image
 squashfs-tools  the Debian image
+gcc             the Kubernetes image
+libc6-dev       the Kubernetes image
+python3         to test what the Kubernetes image says of itself
 debian-archive-keyring the Debian image
 util-linux      namespaces and locks
 END

@@ -1,5 +1,6 @@
 #!/bin/bash
-# build.sh agent|ramdisk|tiny|debian [--release NAME] [--refresh]
+# build.sh agent|ramdisk|tiny|debian|kubernetes|kubernetes-control-plane
+#   [--release NAME] [--refresh]
 # Builds, or finds in the cache what was built from the same recipe with the
 # same packages. The last line on stdout is the directory with the result.
 #
@@ -7,14 +8,17 @@
 #   ramdisk  vmlinuz, initrd.zst, ramdisk.json
 #   tiny     tiny.raw, tiny.json
 #   debian   debian.raw, debian.json; its release is Debian's: bookworm, trixie
+#   kubernetes, kubernetes-control-plane
+#            the same with kubelet and kubeadm, and with the container images of
+#            a control plane; called kubernetes-VERSION…
 #
 # --refresh asks apt for the present versions of the kernel and of the packages
-# in the debian image. REMUDA_KERNEL chooses the kernel (cloud, generic),
+# in the images made of Debian. REMUDA_KERNEL chooses the kernel (cloud, generic),
 # REMUDA_CACHE the cache.
 . "$(dirname "$0")/lib.sh"
 . "$images/debian/debs.sh"
 
-usage="usage: build.sh agent|ramdisk|tiny|debian [--release NAME] [--refresh]"
+usage="usage: build.sh agent|ramdisk|tiny|debian|kubernetes|kubernetes-control-plane [--release NAME] [--refresh]"
 kind=${1:-}
 release=
 refresh=
@@ -29,18 +33,24 @@ done
 
 case $kind in
   tiny) release=${release:-1} ;;
-  debian) release=${release:-bookworm} ;;
+  debian | kubernetes | kubernetes-control-plane) release=${release:-bookworm} ;;
   *) release=none ;; # the agent and its ramdisk have none
 esac
 [[ $release =~ ^[A-Za-z0-9._-]{1,64}$ ]] || die "a release name has 1 to 64 letters, digits, dots, dashes; not '$release'"
 
 disk_packages="busybox-static kmod cpio zstd mtools dosfstools fdisk grub-pc-bin grub-efi-amd64-bin grub-common"
+layers=
 # What goes into each kind: recipe paths and, of this machine, Debian packages.
 case $kind in
   agent) recipe="agent"; packages="" ;;
   ramdisk) recipe="agent ramdisk initramfs"; packages="busybox-static kmod cpio zstd" ;;
   tiny) recipe="tiny initramfs disk.sh"; packages="$disk_packages" ;;
-  debian) recipe="debian initramfs disk.sh"; packages="$disk_packages mmdebstrap squashfs-tools" ;;
+  debian) recipe="debian initramfs disk.sh"; packages="$disk_packages mmdebstrap squashfs-tools"; layers=debian ;;
+  kubernetes | kubernetes-control-plane)
+    recipe="kubernetes debian initramfs disk.sh"
+    packages="$disk_packages mmdebstrap squashfs-tools gcc libc6-dev"
+    layers="debian kubernetes"
+    ;;
   *) die "$usage" ;;
 esac
 
@@ -61,9 +71,19 @@ key() {
     case $kind in agent | ramdisk) go_version ;; esac
     echo "kernel $kernel"
     [ "$release" = none ] || echo "release $release"
-    [ "$kind" != debian ] || cat "$(debs "$release")/list"
+    [ -z "$layers" ] || cat "$(debs "$release")/list"
     [ -z "$packages" ] || dpkg-query -W -f '${Package} ${Version}\n' $packages
   } | sha256sum | cut -c1-24
+}
+
+kubernetes_version() { awk '$1 == "k8s.io/kubernetes" && $2 ~ /^v/ { print $2; exit }' "$images/kubernetes/module/go.mod"; }
+
+# build_disk FOLDER [NAME WORD...]: the disk image of a recipe, and what to call it where that is not the kind.
+build_disk() {
+  local name=${2:-}
+  "$images/$1/build.sh" "$temp/$kind.raw" --release "$release" "${@:3}" >&2
+  printf '{ %s"release": "%s", "sha256": "%s", "sizeBytes": %s }\n' "${name:+\"name\": \"$name\", }" \
+    "$release" "$(digest "$temp/$kind.raw")" "$(bytes "$temp/$kind.raw")" >"$temp/$kind.json"
 }
 
 build() {
@@ -74,18 +94,16 @@ build() {
   chmod 755 "$temp"
   say "building $kind ($key)"
   case $kind in
-    tiny | debian)
-      "$images/$kind/build.sh" "$temp/$kind.raw" --release "$release" >&2
-      printf '{ "release": "%s", "sha256": "%s", "sizeBytes": %s }\n' \
-        "$release" "$(digest "$temp/$kind.raw")" "$(bytes "$temp/$kind.raw")" >"$temp/$kind.json"
-      ;;
+    tiny | debian) build_disk "$kind" ;;
+    kubernetes) build_disk kubernetes "kubernetes-$(kubernetes_version)" ;;
+    kubernetes-control-plane) build_disk kubernetes "kubernetes-$(kubernetes_version)-control-plane" --control-plane ;;
     *) "$images/$kind/build.sh" "$temp" >&2 ;;
   esac
   mv "$temp" "$result"
 }
 
 [ -z "$refresh" ] || [ "$kind" = agent ] || kernel_package --refresh >/dev/null
-[ -z "$refresh" ] || [ "$kind" != debian ] || debs "$release" --refresh >/dev/null
+[ -z "$refresh" ] || [ -z "$layers" ] || debs "$release" --refresh >/dev/null
 key=$(key)
 result=$cache/$kind/$key
 [ -d "$result" ] || locked "$kind" build

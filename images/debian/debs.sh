@@ -1,13 +1,20 @@
 # Which Debian packages go into the image, pinned by content. To be sourced
-# after lib.sh.
+# after lib.sh; $layers are the folders of images/ whose lists `packages` count,
+# the last of them the image's own.
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+package_names() {
+  local layer
+  for layer in $layers; do words "$images/$layer/packages"; done
+}
 
 # debs SUITE [--refresh]: prints the directory with all packages and `list`,
 # their SHA-256 sums. It is made once and then kept, so that a warm build asks
 # nobody; --refresh asks the mirror again.
 debs() {
   local folder="$cache/debs/$1"
+  [ "$layers" = debian ] || folder="$cache/debs/${layers##* }-$1"
   if [ ! -s "$folder/list" ] || [ "${2:-}" = --refresh ]; then
     locked debs fetch_debs "$1" "$folder" "${2:-}" >&2
   fi
@@ -56,7 +63,7 @@ APT::Sandbox::User "root";
 CONF
   apt="apt-get -q -y -c $temp/apt.conf"
   say "asking the mirror for the packages of $suite"
-  { $apt update && $apt --download-only install '?essential' $(words "$images/debian/packages"); } >"$temp/apt.log" 2>&1 ||
+  { $apt update && $apt --download-only install '?essential' $(package_names); } >"$temp/apt.log" 2>&1 ||
     { tail -n 20 "$temp/apt.log" >&2; die "apt could not fetch the packages of Debian $suite"; }
   rm -rf "$temp/debs"/{partial,lock}
   ( cd "$temp/debs" && sha256sum -- *.deb >list )

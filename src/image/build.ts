@@ -12,6 +12,9 @@ import type { FileSource } from './source.ts';
 const recipes = {
   tiny: { raw: 'tiny.raw', about: 'tiny.json', phoneHome: 'image' },
   debian: { raw: 'debian.raw', about: 'debian.json', phoneHome: 'cloud-init' },
+  // Who calls home is the image's own program, after the join and not before it.
+  kubernetes: { raw: 'kubernetes.raw', about: 'kubernetes.json', phoneHome: 'image' },
+  'kubernetes-control-plane': { raw: 'kubernetes-control-plane.raw', about: 'kubernetes-control-plane.json', phoneHome: 'image' },
 } as const satisfies Record<string, { raw: string; about: string; phoneHome: PhoneHome }>;
 export type RecipeName = keyof typeof recipes;
 export const isRecipe = (name: string): name is RecipeName => Object.hasOwn(recipes, name);
@@ -19,7 +22,7 @@ export const isRecipe = (name: string): name is RecipeName => Object.hasOwn(reci
 export interface BuildOptions<T> extends Pick<ImportOptions, 'onProgress' | 'signal'> {
   /** Where the image goes: a store, or a daemon that has one. */
   readonly store: { import(source: FileSource, options: ImportOptions): Promise<T> };
-  /** What the image is called; the recipe's name where it is not said. */
+  /** What the image is called; where it is not said as the recipe calls it, or by the recipe's name. */
   readonly imageName?: string;
   /** Told apart in the running system; the same release builds the same bytes. */
   readonly release?: string;
@@ -30,7 +33,7 @@ export interface BuildOptions<T> extends Pick<ImportOptions, 'onProgress' | 'sig
 }
 
 const buildSecondsMost = 3600;
-const about = z.object({ sha256: z.string().refine(isSha256), sizeBytes: z.number().int().positive() });
+const about = z.object({ name: z.string().min(1).optional(), sha256: z.string().refine(isSha256), sizeBytes: z.number().int().positive() });
 
 /**
  * Builds the recipe, or finds it in the recipe's own cache, and imports it; whether the bytes are those that were built is checked.
@@ -41,11 +44,11 @@ export const buildRecipe = async <T>(world: Pick<LabWorld, 'processes' | 'files'
     throw new RemudaError('bad-request', `there is no recipe ${JSON.stringify(name)}; there is: ${Object.keys(recipes).join(', ')}`);
   const recipe = recipes[name];
   const folder = await runRecipe(world, name, options);
-  const { sha256 } = await readAbout(world, `${folder}/${recipe.about}`);
+  const { sha256, name: ownName } = await readAbout(world, `${folder}/${recipe.about}`);
   return options.store.import(
     { file: `${folder}/${recipe.raw}` },
     {
-      name: options.imageName ?? name,
+      name: options.imageName ?? ownName ?? name,
       phoneHome: recipe.phoneHome,
       expectDigest: sha256,
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),

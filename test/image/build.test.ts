@@ -69,6 +69,14 @@ test('a recipe is built, imported and sound on a real disk', async () => {
   assert.deepEqual(readdirSync(join(folder, 'store/names')), []);
 });
 
+test('a recipe that names its image is taken at its word', async () => {
+  writeFileSync(join(folder, 'kubernetes.raw'), image);
+  const own = `printf '{ "name": "kubernetes-v1.2.3", "sha256": "${sha256Of(image)}", "sizeBytes": ${image.length} }' >'${folder}/kubernetes.json'`;
+  const entry = await buildRecipe(world, 'kubernetes', { store, script: script(own, `echo '${folder}'`) });
+  assert.deepEqual([entry.name, entry.phoneHome], ['kubernetes-v1.2.3', 'image']);
+  await store.remove('kubernetes-v1.2.3');
+});
+
 test('a build that fails says its last word', async () => {
   const failing = script('echo "images: mkfs.vfat is missing; install the package dosfstools" >&2', 'exit 1');
   await assert.rejects(
