@@ -1,15 +1,15 @@
 /** Claims over the API: what is claimed, a claim and its dry run, reprovision, release. */
 import { z } from 'zod';
-import { claimIdSchema, claimPutSchema, claimSchema, reprovisionSchema } from '../control/rack.ts';
-import type { ClaimRequest, HostView, Rack } from '../control/rack.ts';
+import { claimIdSchema, claimPutSchema, claimSchema, releaseSchema, reprovisionSchema } from '../control/rack.ts';
+import type { ClaimRequest, HostView, Rack, ReleaseWish } from '../control/rack.ts';
 import { RemudaError } from '../errors.ts';
 import type { HttpReply, HttpRequest } from '../world/world.ts';
 import { changedHost, hostOrDryRuns, intentBytesMax, reprovisioned } from './admin-hosts.ts';
-import { toClaimJson } from './admin-json.ts';
+import { toClaimJson, toStandingJson } from './admin-json.ts';
 import { items, json, parse } from './json.ts';
 import { adminRoute } from './route.ts';
 import type { AdminRoute, Asked } from './route.ts';
-import { claimJson, hostJson, itemsOf } from './types.ts';
+import { claimJson, hostJson, itemsOf, standingJson } from './types.ts';
 
 const claimOf = (request: HttpRequest): string => request.params['claim'] ?? '';
 
@@ -36,16 +36,31 @@ const create = async (
   const { host, isNew } = await rack.claim(body, as, request.signal);
   return changedHost(rack, host, isNew ? 201 : 200);
 };
-const dryRunQuery = z.strictObject({
-  /** Only say what would happen to each disk. */
-  dryRun: z
-    .enum(['true', 'false'])
-    .transform((text) => text === 'true')
-    .default(false),
-});
+/** A DELETE has no body that every proxy lets pass (RFC 9110 §9.3.5), so the wish stands in the query. */
+const releaseQuery = z
+  .strictObject({
+    /** Only say what would happen to each disk. */
+    dryRun: z
+      .enum(['true', 'false'])
+      .transform((text) => text === 'true')
+      .default(false),
+    /** Once it is clean, the host is kept for claims with `reuse.of` this word, … */
+    reserveFor: z.string().min(1).max(253).optional(),
+    /** … for so long. */
+    reserveSeconds: z
+      .string()
+      .regex(/^\d{1,9}$/, 'a number of seconds')
+      .transform(Number)
+      .optional(),
+  })
+  .refine(({ reserveFor, reserveSeconds }) => (reserveFor === undefined) === (reserveSeconds === undefined), {
+    message: 'say reserveFor and reserveSeconds, or neither',
+  });
+const wishOf = ({ reserveFor, reserveSeconds }: z.output<typeof releaseQuery>): ReleaseWish =>
+  reserveFor === undefined ? {} : parse(releaseSchema, { reserve: { for: reserveFor, seconds: reserveSeconds } }, 'the query');
 
 const tag = 'claims';
-export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
+const readRoutes = (rack: Rack): readonly AdminRoute[] => [
   adminRoute({
     id: 'listClaims',
     method: 'GET',
@@ -56,6 +71,28 @@ export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
     replies: { 200: itemsOf(claimJson) },
     handle: async () => items((await rack.hosts()).map(toClaimJson).filter((one) => one !== undefined)),
   }),
+  adminRoute({
+    id: 'getClaim',
+    method: 'GET',
+    path: '/v1/claims/:claim',
+    role: 'viewer',
+    summary: 'One claim',
+    tag,
+    replies: { 200: claimJson },
+    handle: ({ request }) => found(rack, claimOf(request)),
+  }),
+  adminRoute({
+    id: 'getStanding',
+    method: 'GET',
+    path: '/v1/claims/:claim/standing',
+    role: 'viewer',
+    summary: 'What became of a claim, however old: unknown, held, leaving (its host is being cleaned) or over',
+    tag,
+    replies: { 200: standingJson },
+    handle: async ({ request }) => json(200, toStandingJson(await rack.standing(claimOf(request)))),
+  }),
+];
+const changeRoutes = (rack: Rack): readonly AdminRoute[] => [
   adminRoute({
     id: 'createClaim',
     method: 'POST',
@@ -81,26 +118,18 @@ export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
     handle: (asked) => create(rack, { ...asked.body, id: parse(claimIdSchema, claimOf(asked.request), 'the claim in the path') }, asked),
   }),
   adminRoute({
-    id: 'getClaim',
-    method: 'GET',
-    path: '/v1/claims/:claim',
-    role: 'viewer',
-    summary: 'One claim',
-    tag,
-    replies: { 200: claimJson },
-    handle: ({ request }) => found(rack, claimOf(request)),
-  }),
-  adminRoute({
     id: 'releaseClaim',
     method: 'DELETE',
     path: '/v1/claims/:claim',
     role: 'operator',
     summary: 'Release the claim: its host is cleaned and becomes available again',
     tag,
-    query: dryRunQuery,
+    query: releaseQuery,
     replies: { 200: hostOrDryRuns },
     handle: async ({ request, query, as }) =>
-      query.dryRun ? items([await rack.dryRelease(claimOf(request))]) : changedHost(rack, await rack.release(claimOf(request), as)),
+      query.dryRun
+        ? items([await rack.dryRelease(claimOf(request))])
+        : changedHost(rack, await rack.release(claimOf(request), as, wishOf(query))),
   }),
   adminRoute({
     id: 'reprovisionClaim',
@@ -115,3 +144,4 @@ export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [
     handle: ({ request, body, as }) => reprovisioned(rack, claimOf(request), body, as),
   }),
 ];
+export const claimRoutes = (rack: Rack): readonly AdminRoute[] => [...readRoutes(rack), ...changeRoutes(rack)];

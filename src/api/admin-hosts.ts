@@ -271,6 +271,11 @@ const actRoutes = (rack: Rack): readonly AdminRoute[] => [
     body: noBody,
     handle: async ({ request, as }) => changedHost(rack, await rack.retry(hostOf(request), as)),
   }),
+  act('unreserve', {
+    summary: 'Give up what a release kept the host for: any claim may take it',
+    body: noBody,
+    handle: async ({ request, as }) => changedHost(rack, await rack.unreserve(hostOf(request), as)),
+  }),
   act('reprovision', {
     summary: 'Put the next generation of the claim on the disk of this host',
     bodyBytesMax: intentBytesMax,

@@ -1,5 +1,5 @@
 /** From what the daemon knows to what the admin API tells: field by field, so that a new secret is not shown because nobody thought of it. */
-import type { HostView } from '../control/rack.ts';
+import type { ClaimStanding, HostView } from '../control/rack.ts';
 import type { DiskIdentity } from '../host/disk.ts';
 import { nothingNoted } from '../host/host.ts';
 import type { Boot, Claim, Host, HostBmc } from '../host/host.ts';
@@ -9,7 +9,17 @@ import { isZeroChunk } from '../image/manifest.ts';
 import type { ImageEntry } from '../image/store.ts';
 import type { JournalRow } from '../store/store.ts';
 import type { Lease } from '../wire/words.ts';
-import type { ClaimJson, DiskJson, HostJson, ImageDetailJson, ImageJson, LeaseJson, TimelineRowJson, VerifyJson } from './types.ts';
+import type {
+  ClaimJson,
+  DiskJson,
+  HostJson,
+  ImageDetailJson,
+  ImageJson,
+  LeaseJson,
+  StandingJson,
+  TimelineRowJson,
+  VerifyJson,
+} from './types.ts';
 
 const disk = ({ path, sizeBytes, serial, wwn, model }: DiskIdentity): DiskJson => ({ path, sizeBytes, serial, wwn, model });
 
@@ -142,7 +152,9 @@ export const toHostJson = (view: HostView): HostJson => {
       generation: host.release.generation,
       disk: disk(host.release.disk),
       at: host.release.at,
+      offAt: host.release.offAt ?? null,
     },
+    reservation: host.reservation ? { for: host.reservation.for, until: host.reservation.until } : null,
     boot: host.boot && boot(host.boot),
     job: host.job && {
       id: host.job.id,
@@ -173,6 +185,12 @@ export const toClaimJson = (view: HostView): ClaimJson | undefined => {
       progress: progress(view),
     },
   };
+};
+
+export const toStandingJson = (of: ClaimStanding): StandingJson => {
+  if (of.is === 'held') return { is: 'held', host: toHostJson(of.view) };
+  if (of.is === 'leaving') return { is: 'leaving', host: toHostJson(of.view), offAt: of.offAt };
+  return { is: of.is };
 };
 
 /** Names under which the values of a timeline entry are never shown, whatever wrote them there. */

@@ -124,7 +124,18 @@ export const hostJson = z.object({
   inventory: inventorySchema.nullable(),
   claim: hostClaimJson.nullable(),
   /** What must be clean before the host may be claimed again. */
-  release: z.object({ claimId: z.string(), generation: z.number(), disk: diskJson, at: time }).nullable(),
+  release: z
+    .object({
+      claimId: z.string(),
+      generation: z.number(),
+      disk: diskJson,
+      at: time,
+      /** When the owner's OS was first known to be off since the release; null until then. */
+      offAt: time.nullable(),
+    })
+    .nullable(),
+  /** Kept by a release for claims with `reuse.of` this word; `until` null: counted from when it is clean. In the past: over. */
+  reservation: z.object({ for: z.string(), until: time.nullable() }).nullable(),
   boot: z
     .object({
       number: z.number(),
@@ -165,6 +176,18 @@ export const claimJson = hostClaimJson.extend({
   host: hostJson.pick({ id: true, name: true, state: true, held: true, failed: true, doing: true, progress: true }),
 });
 export type ClaimJson = z.infer<typeof claimJson>;
+
+/** GET /v1/claims/:claim/standing */
+export const standingJson = z.discriminatedUnion('is', [
+  /** No claim of this ID was ever made. */
+  z.object({ is: z.literal('unknown') }),
+  z.object({ is: z.literal('held'), host: hostJson }),
+  /** Released, and its host is being cleaned; `offAt`: when its OS was first known to be off since, null until then. */
+  z.object({ is: z.literal('leaving'), host: hostJson, offAt: time.nullable() }),
+  /** Released, and its host is clean. */
+  z.object({ is: z.literal('over') }),
+]);
+export type StandingJson = z.infer<typeof standingJson>;
 
 export const dryRunJson = z.object({
   host: z.string(),

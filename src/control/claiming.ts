@@ -6,7 +6,7 @@ import { RemudaError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { chooseDisk } from '../host/disk.ts';
 import type { ClaimAsked, Host, HostBmc, Intent } from '../host/host.ts';
-import { byPreference, countMisfits, misfit, tellMisfits } from '../host/select.ts';
+import { aroundOf, countMisfits, misfit, preferenceOf, tellMisfits } from '../host/select.ts';
 import type { Misfit, Wish } from '../host/select.ts';
 import type { ImageEntry, ImageStore } from '../image/store.ts';
 import type { Store } from '../store/store.ts';
@@ -36,9 +36,9 @@ type Named = ClaimRequest & { readonly id: string };
 
 /** The request as the claim keeps it. Salted with the claim's ID, so that equal user data of two claims do not show as equal. */
 const askedOf = (request: Named): ClaimAsked => {
-  const { owner, host, selector, disk, image, hostName, userData, network, provisionTimeoutSeconds } = request;
+  const { owner, host, selector, disk, image, hostName, userData, network, provisionTimeoutSeconds, reuse, placement } = request;
   const hashed = userData === undefined ? undefined : createHash('sha256').update(`${request.id}\n${userData}`).digest('hex');
-  const said = { owner, host, selector, disk, image, hostName, userData: hashed, network, provisionTimeoutSeconds };
+  const said = { owner, host, selector, disk, image, hostName, userData: hashed, network, provisionTimeoutSeconds, reuse, placement };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as it comes back from the store: absent fields are absent
   return JSON.parse(JSON.stringify(said)) as ClaimAsked;
 };
@@ -74,6 +74,8 @@ export const wishOf = (request: ClaimRequest, image: ImageEntry): Wish => ({
   rule: request.disk,
   imageBytes: image.sizeBytes,
   isNamed: request.host !== undefined,
+  ...(request.reuse === undefined ? {} : { reuse: request.reuse }),
+  ...(request.placement === undefined ? {} : { placement: request.placement }),
 });
 /** The intent of this claim on this host. */
 export const intentOn = (parts: RackParts, host: Host, request: ClaimRequest, image: ImageEntry): Intent => {
@@ -114,13 +116,14 @@ const take = (
 const refuseNamed = ({ class: name, host, reason }: Misfit): never => {
   if (name === 'uninspected')
     throw new RemudaError('disk-missing', `host ${host.name} cannot be claimed: ${reason}, so its disks are not known`);
-  const passing = ['held', 'failed', 'cleaning', 'busy', 'discovered'].includes(name);
+  const passing = ['held', 'failed', 'reserved', 'cleaning', 'busy', 'discovered'].includes(name);
   const code = name === 'claimed' ? 'host-claimed' : passing ? 'state-conflict' : 'no-host-fits';
   throw new RemudaError(code, `host ${host.name} cannot be claimed: ${reason}`, { values: { host: host.name, class: name } });
 };
 const placeNamed = (parts: RackParts, request: Named, image: ImageEntry, ifVersion: number | undefined): Promise<Host> => {
   const host = parts.keeper.find(request.host ?? '');
-  const missed = misfit(host, wishOf(request, image));
+  const wish = wishOf(request, image);
+  const missed = misfit(host, wish, aroundOf(parts.keeper.all(), wish, parts.world.clock.now()));
   // What is wrong with its disks is told by what is thrown below.
   if (missed !== undefined && missed.class !== 'disk-rule' && missed.class !== 'image-size') refuseNamed(missed);
   return take(parts, host, request, { image, ...(ifVersion === undefined ? {} : { ifVersion }) });
@@ -135,13 +138,14 @@ const placeBest = async (parts: RackParts, request: Named, image: ImageEntry): P
   const wish = wishOf(request, image);
   for (let tries = 1; ; tries++) {
     const hosts = parts.keeper.all();
+    const around = aroundOf(hosts, wish, parts.world.clock.now());
     const misfits: Misfit[] = [];
     const fitting = hosts.filter((host) => {
-      const missed = misfit(host, wish);
+      const missed = misfit(host, wish, around);
       if (missed !== undefined) misfits.push(missed);
       return missed === undefined;
     });
-    const [best] = fitting.toSorted(byPreference);
+    const [best] = fitting.toSorted(preferenceOf(wish, around));
     if (best === undefined) {
       const classes = countMisfits(misfits, wish);
       throw new RemudaError('no-host-fits', tellMisfits(classes, hosts.length), { values: { lookedAt: hosts.length, classes } });
@@ -174,15 +178,28 @@ const placeOnce = async (parts: RackParts, request: Named, { ifVersion }: Asker)
 /** Claims that wait until a host fits. There are only so many: each looks at the whole rack again and again. */
 export class WaitingRoom {
   #count = 0;
+  #placed: Promise<unknown> = Promise.resolve();
+  /**
+   * The version of one host says nothing of where the others of a group came to stand meanwhile, so claims with a placement are made one
+   * after the other. None of them waits in there.
+   */
+  #inTurn(parts: RackParts, request: Named, as: Asker): Promise<Claimed> {
+    if (request.placement === undefined) return placeOnce(parts, request, as);
+    const mine = this.#placed.then(() => placeOnce(parts, request, as));
+    // The next one's turn comes however this one ended; what it threw is its own caller's.
+    this.#placed = mine.catch(() => undefined);
+    return mine;
+  }
   /** See Rack.claim. While it waits it looks again whenever something of the rack changed, but not more often than `claimLookMs`. */
   async place(parts: RackParts, wanted: ClaimRequest, as: Asker, signal?: AbortSignal): Promise<Claimed> {
     const request = { ...wanted, id: wanted.id ?? parts.newId('c') };
-    if (request.waitSeconds === 0) return placeOnce(parts, request, as);
+    const once = (): Promise<Claimed> => this.#inTurn(parts, request, as);
+    if (request.waitSeconds === 0) return once();
     if (this.#count >= parts.limits.claimsWaitingMax)
       throw new RemudaError('rate-limited', `${this.#count} claims wait for a host already: ask again later, or without waitSeconds`);
     this.#count++;
     try {
-      return await placeInTime(parts, request, as, signal);
+      return await placeInTime(parts, request.waitSeconds, once, signal);
     } finally {
       this.#count--;
     }
@@ -190,9 +207,14 @@ export class WaitingRoom {
 }
 const mayPass = (error: unknown): boolean =>
   error instanceof RemudaError && ['no-host-fits', 'state-conflict', 'host-claimed'].includes(error.code);
-const placeInTime = async (parts: RackParts, request: Named, as: Asker, signal: AbortSignal | undefined): Promise<Claimed> => {
+const placeInTime = async (
+  parts: RackParts,
+  waitSeconds: number,
+  once: () => Promise<Claimed>,
+  signal: AbortSignal | undefined,
+): Promise<Claimed> => {
   const { world, presence, limits } = parts;
-  const until = world.clock.now() + request.waitSeconds * 1000;
+  const until = world.clock.now() + waitSeconds * 1000;
   const ended = signal === undefined ? world.signal : AbortSignal.any([signal, world.signal]);
   for (;;) {
     const looked = new AbortController();
@@ -200,7 +222,7 @@ const placeInTime = async (parts: RackParts, request: Named, as: Asker, signal: 
     // Listening begins before looking, so that nothing is missed in between.
     const change = leftMs > 0 ? presence.changed(leftMs, AbortSignal.any([ended, looked.signal])) : undefined;
     try {
-      return await placeOnce(parts, request, as);
+      return await once();
     } catch (error) {
       if (!mayPass(error) || change === undefined || ended.aborted) throw error;
       await change;

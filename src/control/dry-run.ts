@@ -3,7 +3,8 @@ import { RemudaError } from '../errors.ts';
 import { chooseDisk, describeDisk, identityOf, isSameDisk } from '../host/disk.ts';
 import type { DiskIdentity } from '../host/disk.ts';
 import type { Host } from '../host/host.ts';
-import { byPreference, misfit } from '../host/select.ts';
+import { aroundOf, misfit, preferenceOf } from '../host/select.ts';
+import type { Around } from '../host/select.ts';
 import type { ImageEntry } from '../image/store.ts';
 import { intentOn, wishOf } from './claiming.ts';
 import type { RackParts } from './claiming.ts';
@@ -32,9 +33,13 @@ const against = (act: () => unknown): string | undefined => {
   }
 };
 
-const claimOn = (parts: RackParts, host: Host, request: ClaimRequest, image: ImageEntry): DryRun => {
+interface Seen {
+  readonly image: ImageEntry;
+  readonly around: Around;
+}
+const claimOn = (parts: RackParts, host: Host, request: ClaimRequest, { image, around }: Seen): DryRun => {
   const choice = chooseDisk(request.disk, host.inventory?.disks ?? []);
-  const unfit = misfit(host, wishOf(request, image))?.reason ?? against(() => intentOn(parts, host, request, image));
+  const unfit = misfit(host, wishOf(request, image), around)?.reason ?? against(() => intentOn(parts, host, request, image));
   const named = JSON.stringify(request.disk);
   const fate: Fate =
     unfit === undefined
@@ -51,9 +56,12 @@ const claimOn = (parts: RackParts, host: Host, request: ClaimRequest, image: Ima
 };
 /** Each host that the claim might take, the one that it would take first. */
 export const dryClaim = async (parts: RackParts, request: ClaimRequest): Promise<readonly DryRun[]> => {
-  const hosts = request.host === undefined ? parts.keeper.all().toSorted(byPreference) : [parts.keeper.find(request.host)];
   const image = await parts.images.find(request.image);
-  const runs = hosts.map((host) => claimOn(parts, host, request, image));
+  const all = parts.keeper.all();
+  const wish = wishOf(request, image);
+  const around = aroundOf(all, wish, parts.world.clock.now());
+  const hosts = request.host === undefined ? all.toSorted(preferenceOf(wish, around)) : [parts.keeper.find(request.host)];
+  const runs = hosts.map((host) => claimOn(parts, host, request, { image, around }));
   return [...runs.filter((run) => run.allowed), ...runs.filter((run) => !run.allowed)];
 };
 

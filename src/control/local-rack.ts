@@ -12,7 +12,7 @@ import { intentOf, networkOn } from './intent.ts';
 import type { Wanted } from './intent.ts';
 import type { Keeper } from './keeper.ts';
 import { changeMacs, locate, power, setBmc } from './person.ts';
-import type { Accept, Asker, Describe, DryRun, HostView, Rack, Reprovision } from './rack.ts';
+import type { Accept, Asker, ClaimStanding, Describe, DryRun, HostView, Rack, ReleaseWish, Reprovision } from './rack.ts';
 import { bmcClash, identityClash, placeClash, rosterOf } from './roster.ts';
 
 const indexes = new WeakMap<readonly Host[], IdentityIndex>();
@@ -75,9 +75,25 @@ const dryReprovision = async (parts: RackParts, claimId: string, said: Reprovisi
   return dryGeneration(host, said.image, () => intentOf(parts.limits, next, host.claim.disk));
 };
 /** A release that is over is no error: whoever asks twice gets the host as it is. */
-const release = async (parts: RackParts, claimId: string, { by, ifVersion }: Asker): Promise<Host> => {
+const release = async (parts: RackParts, claimId: string, { by, ifVersion }: Asker, { reserve }: ReleaseWish): Promise<Host> => {
   const { host, released } = await holderOf(parts, claimId);
-  return released ? host : parts.keeper.apply(host.id, { type: 'release', claimId, by }, ifVersion);
+  if (released) return host;
+  const kept = reserve === undefined ? {} : { reserve };
+  return parts.keeper.apply(host.id, { type: 'release', claimId, by, ...kept }, ifVersion);
+};
+/** See Rack.standing. The row outlives the claim; what the host says of it is read after it, so that a claim that ends meanwhile is over. */
+const standing = async (parts: RackParts, claimId: string): Promise<ClaimStanding> => {
+  const { store, keeper } = parts;
+  const row = await store.claim(claimId);
+  if (row === undefined) return { is: 'unknown' };
+  const stored = await store.host(row.hostId);
+  if (stored === undefined) return { is: 'over' };
+  const known = keeper.get(stored.id);
+  const host = known !== undefined && known.version >= stored.version ? known : stored;
+  const view = viewOf(parts, host, indexOf(keeper.all()));
+  if (host.claim?.id === claimId) return { is: 'held', view };
+  if (host.release?.claimId === claimId) return { is: 'leaving', view, offAt: host.release.offAt ?? null };
+  return { is: 'over' };
 };
 
 /** See Rack.describe. Two hosts in one place of the rack, or of one serial number, are refused: the other one is named. */
@@ -135,6 +151,7 @@ export const localRack = (parts: RackParts): Rack => {
     locate: (idOrName, wanted, as) => locate(parts, idOrName, wanted, as),
     hold: (idOrName, why, as) => apply(idOrName, { type: 'hold', by: as.by, why }, as),
     unhold: (idOrName, as) => apply(idOrName, { type: 'unhold', by: as.by }, as),
+    unreserve: (idOrName, as) => apply(idOrName, { type: 'unreserve', by: as.by }, as),
     retry: (idOrName, as) => apply(idOrName, { type: 'retry', by: as.by }, as),
     forget: (idOrName, { ifVersion }) => Promise.resolve().then(() => keeper.forget(keeper.find(idOrName), ifVersion)),
     claim: (request, as, signal) => waiting.place(parts, request, as, signal),
@@ -142,7 +159,8 @@ export const localRack = (parts: RackParts): Rack => {
     reprovision: (claimId, wanted, as) => reprovision(parts, claimId, wanted, as),
     dryReprovision: (claimId, wanted) => dryReprovision(parts, claimId, wanted),
     dryRelease: async (claimId) => dryRelease((await holderOf(parts, claimId)).host, claimId),
-    release: (claimId, as) => release(parts, claimId, as),
+    release: (claimId, as, wish = {}) => release(parts, claimId, as, wish),
+    standing: (claimId) => standing(parts, claimId),
     timeline: (idOrName, options) => Promise.resolve().then(() => store.timeline(keeper.find(idOrName).id, options)),
     changed: (ms, signal, hostId) => presence.changed(ms, signal, hostId),
   };

@@ -34,7 +34,9 @@ export const power = async (
         await driver.command(wanted, world.signal).then(({ power: observed, note }) => ({ observed, note, settled: true }));
   const { observed, settled, note } = told;
   await keeper.apply(host.id, { type: 'power-commanded', by, wanted, note: settled ? `it is ${observed}` : `the BMC shows ${observed}` });
-  if (observed !== 'unknown') await keeper.apply(host.id, { type: 'power-seen', power: observed });
+  // In the middle of a cycle the power is off as well; that says nothing of the OS that comes back with it.
+  const release = wanted === 'off' && host.release !== null ? { release: host.release.claimId } : {};
+  if (observed !== 'unknown') await keeper.apply(host.id, { type: 'power-seen', power: observed, ...release });
   return noted({ observed, settled, note });
 };
 /** See Rack.locate. */

@@ -214,6 +214,16 @@ export interface HostView {
   readonly conflicts?: readonly IdentityConflict[];
 }
 
+/** What became of a claim. */
+export type ClaimStanding =
+  /** No claim of this ID was ever made. */
+  | { readonly is: 'unknown' }
+  | { readonly is: 'held'; readonly view: HostView }
+  /** It was released and its host is being cleaned; `offAt`: when its OS was first known to be off since, null until then. */
+  | { readonly is: 'leaving'; readonly view: HostView; readonly offAt: number | null }
+  /** It was released, and its host is clean. */
+  | { readonly is: 'over' };
+
 /** Who asks for a change, and of which version of the host: another one is refused with `precondition-failed`. */
 export interface Asker {
   readonly by: string;
@@ -243,6 +253,8 @@ export interface Rack {
   hold(idOrName: string, why: string, as: Asker): Promise<Host>;
   unhold(idOrName: string, as: Asker): Promise<Host>;
   retry(idOrName: string, as: Asker): Promise<Host>;
+  /** Lifts what a release kept the host for. */
+  unreserve(idOrName: string, as: Asker): Promise<Host>;
   forget(idOrName: string, as: Asker): Promise<void>;
   /**
    * Idempotent by claim ID: the same request gets the same host, another one under the same ID `claim-exists` with the field that differs.
@@ -254,8 +266,11 @@ export interface Rack {
   dryRun(request: ClaimRequest): Promise<readonly DryRun[]>;
   reprovision(claimId: string, wanted: Reprovision, as: Asker): Promise<Host>;
   dryReprovision(claimId: string, wanted: Reprovision): Promise<DryRun>;
-  release(claimId: string, as: Asker): Promise<Host>;
+  /** A claim that was released before is no error, and its first wish stands. */
+  release(claimId: string, as: Asker, wish?: ReleaseWish): Promise<Host>;
   dryRelease(claimId: string): Promise<DryRun>;
+  /** What became of a claim, however old. */
+  standing(claimId: string): Promise<ClaimStanding>;
   timeline(idOrName: string, options: { readonly after?: number; readonly most: number }): Promise<readonly JournalRow[]>;
   /** Resolves when something of the host (or of any host) changed since the call, or after `ms`. */
   changed(ms: number, signal: AbortSignal, hostId?: string): Promise<void>;

@@ -3,6 +3,7 @@ import type { BmcDriver, Outcome } from '../bmc/driver.ts';
 import { RemudaError, codeOf, reasonOf } from '../errors.ts';
 import type { Code } from '../errors.ts';
 import type { Limits } from '../limits.ts';
+import type { HostEvent } from '../host/events.ts';
 import { openBoot } from '../host/host.ts';
 import type { Host, HostBmc, Power } from '../host/host.ts';
 import { plan } from '../host/plan.ts';
@@ -41,6 +42,15 @@ const missed = async (context: Context, step: string, code: Code, reason: string
 const isIdle = (host: Host): boolean =>
   host.held !== null || host.failed !== null || ['discovered', 'available', 'provisioned'].includes(host.state);
 
+/** Released, and not yet seen off since. */
+const isOwed = ({ release }: Host): boolean => release !== null && release.offAt === undefined;
+/** A reading that began under this release, if there is one: what was read before it says nothing of it. */
+const powerSeen = ({ release }: Host, power: Power): Extract<HostEvent, { type: 'power-seen' }> => ({
+  type: 'power-seen',
+  power,
+  ...(release === null ? {} : { release: release.claimId }),
+});
+
 /** Reads the power once. An error is a missed step only where the plan needs the answer; the plan then waits or gives up. */
 const readPower = async (context: Context): Promise<Power> => {
   const { host, driver, keeper, world } = context;
@@ -48,7 +58,7 @@ const readPower = async (context: Context): Promise<Power> => {
   if (host.attempt?.step === 'bmc' && world.clock.now() < host.attempt.notBefore) return 'unknown';
   try {
     const power = await driver.readPower(world.signal);
-    if (power !== host.facts.power) await keeper.apply(host.id, { type: 'power-seen', power });
+    if (power !== host.facts.power || (power === 'off' && isOwed(host))) await keeper.apply(host.id, powerSeen(host, power));
     if (host.attempt?.step === 'bmc') await keeper.apply(host.id, { type: 'step-done', step: 'bmc' });
     return power;
   } catch (error) {
@@ -134,7 +144,7 @@ const hands: Hands = {
       context,
       'power-off',
       (driver) => driver.setPower('off', context.world.signal),
-      () => context.keeper.apply(context.host.id, { type: 'power-seen', power: 'off' }),
+      () => context.keeper.apply(context.host.id, powerSeen(context.host, 'off')),
     ),
   'open-boot': async ({ host, keeper }) => {
     await keeper.apply(host.id, { type: 'boot-opened' });

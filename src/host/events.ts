@@ -32,7 +32,13 @@ export type HostEvent =
       readonly provisionTimeoutSeconds?: number;
     }
   | { readonly type: 'reprovision'; readonly claimId: string; readonly intent: Intent }
-  | { readonly type: 'release'; readonly claimId: string; readonly by: string }
+  | {
+      readonly type: 'release';
+      readonly claimId: string;
+      readonly by: string;
+      readonly reserve?: { readonly for: string; readonly seconds: number };
+    }
+  | { readonly type: 'unreserve'; readonly by: string }
   | {
       readonly type: 'described';
       readonly by: string;
@@ -57,7 +63,8 @@ export type HostEvent =
       readonly taken?: readonly TakenMark[];
     }
   | { readonly type: 'mac-asked'; readonly code: Code; readonly reason: string }
-  | { readonly type: 'power-seen'; readonly power: Power }
+  /** `release`: the release that was known when the reading began; only under it can `off` mean that the owner's OS is off. */
+  | { readonly type: 'power-seen'; readonly power: Power; readonly release?: string }
   | {
       readonly type: 'power-commanded';
       readonly by: string;
@@ -90,7 +97,9 @@ export type HostEvent =
   | { readonly type: 'installed'; readonly jobId: string; readonly digest: string; readonly seconds?: number }
   | { readonly type: 'cleaned'; readonly jobId: string }
   // the installed OS
-  | { readonly type: 'phoned-home'; readonly claimId: string; readonly generation: number; readonly hostName: string };
+  | { readonly type: 'phoned-home'; readonly claimId: string; readonly generation: number; readonly hostName: string }
+  /** `tail`: the last lines of its log, without secrets. */
+  | { readonly type: 'bootstrap-failed'; readonly claimId: string; readonly generation: number; readonly tail: string };
 
 export type Changed = { readonly host: Host; readonly entries: readonly JournalEntry[] };
 export type Refused = { readonly refused: Code; readonly reason: string };

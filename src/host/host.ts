@@ -38,6 +38,17 @@ export interface ClaimAsked {
   readonly userData?: string;
   readonly network?: HostNetwork;
   readonly provisionTimeoutSeconds?: number;
+  /** The word of a reservation whose host is taken first; `wait`: none but that one while it is being cleaned. */
+  readonly reuse?: { readonly of: string; readonly mode: 'prefer' | 'wait' };
+  /** The group whose hosts look at each other's places. It is kept with the claim, so that a restart knows it. */
+  readonly placement?: PlacementRule;
+}
+/** Where hosts of one group come to stand as seen from each other. */
+export interface PlacementRule {
+  readonly group: string;
+  /** `failureDomain`, `rack`, or the key of a label. */
+  readonly by: string;
+  readonly mode: 'spread' | 'require-spread' | 'together';
 }
 /** One owner's right to one host. */
 export interface Claim {
@@ -62,6 +73,18 @@ export interface Release {
   readonly generation: number;
   readonly disk: DiskIdentity;
   readonly at: number;
+  /**
+   * When it was first known since the release that the owner's OS runs no more: the BMC showed the power off, or our agent, in a boot that
+   * began from off, asked for the work of cleaning. Never without a BMC.
+   */
+  readonly offAt?: number;
+}
+/** Kept by a release for whoever claims with this word; nobody else gets the host meanwhile. */
+export interface Reservation {
+  readonly for: string;
+  readonly seconds: number;
+  /** null while the host is being cleaned: the time is counted from when it is clean. */
+  readonly until: number | null;
 }
 
 /** One network boot that we started. Closed = no ticket of it is good any more. */
@@ -207,6 +230,8 @@ export interface Host {
   readonly inventory: Inventory | null;
   readonly claim: Claim | null;
   readonly release: Release | null;
+  /** Absent, and in hosts of earlier releases too, where nobody kept it. Look at it through `reservationOf`: it ends by time. */
+  readonly reservation?: Reservation | null;
   readonly boot: Boot | null;
   readonly job: Job | null;
   readonly attempt: Attempt | null;
@@ -291,6 +316,9 @@ export const isInstalled = (host: Host): boolean =>
   host.facts.installed !== null &&
   host.facts.installed.claimId === host.claim.id &&
   host.facts.installed.generation === host.claim.generation;
+/** The reservation, unless its time is over. */
+export const reservationOf = ({ reservation }: Pick<Host, 'reservation'>, now: number): Reservation | undefined =>
+  reservation === undefined || reservation === null || (reservation.until !== null && now >= reservation.until) ? undefined : reservation;
 /** The boot whose ticket is still good. */
 export const openBoot = (host: Host): Boot | undefined =>
   host.boot !== null && host.boot.closedAt === undefined && host.boot.contestedAt === undefined ? host.boot : undefined;

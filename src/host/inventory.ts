@@ -29,6 +29,19 @@ export const inventorySchema = z.object({
   nics: z
     .array(z.object({ name: short, mac: short, driver: short.optional(), speedMbps: z.number().optional(), linkUp: z.boolean() }))
     .max(128),
+  /** PCI display controllers that compute: those by which BMCs and hypervisors show a console are left out. Agents of earlier releases tell none. */
+  gpus: z
+    .array(
+      z.object({
+        /** `0000:3b:00.0` */
+        address: short,
+        /** PCI IDs, four hex digits each: `10de`, `2330`. */
+        vendor: short,
+        device: short,
+      }),
+    )
+    .max(128)
+    .optional(),
 });
 export type Inventory = z.infer<typeof inventorySchema>;
 export type Disk = z.infer<typeof diskSchema>;

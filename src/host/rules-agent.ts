@@ -22,9 +22,16 @@ const currentJob = (host: Host, jobId: string): Job | Refused => {
     return refuse('job-stale', `job ${jobId} cleans for a release that is over; the host is ${host.state}`);
   return job;
 };
+/** The agent works in a boot that began from off, so whatever the owner ran is over. Without a BMC nobody saw how the boot began. */
+const takenOver = (host: Host, { kind }: Job, now: number): Partial<Host> =>
+  kind !== 'clean' || host.bmc === null || host.release === null || host.release.offAt !== undefined
+    ? {}
+    : { release: { ...host.release, offAt: now } };
 const isRefused = (value: object): value is Refused => 'refused' in value;
 
-export const agentRules: Rules<'redeemed' | 'job-given' | 'job-started' | 'job-failed' | 'installed' | 'cleaned' | 'phoned-home'> = {
+export const agentRules: Rules<
+  'redeemed' | 'job-given' | 'job-started' | 'job-failed' | 'installed' | 'cleaned' | 'phoned-home' | 'bootstrap-failed'
+> = {
   redeemed: (host, event, now) => {
     const boot = host.boot;
     if (boot === null || boot.number !== event.boot) return refuse('ticket-stale', `boot ${event.boot} of ${host.name} is over`);
@@ -55,7 +62,7 @@ export const agentRules: Rules<'redeemed' | 'job-given' | 'job-started' | 'job-f
     const next = { ...host, job };
     const standing = currentJob(next, job.id);
     if (isRefused(standing)) return standing;
-    return change(host, { job, attempt: null }, now, {
+    return change(host, { job, attempt: null, ...takenOver(host, job, now) }, now, {
       text: `${job.kind} given to the agent (generation ${job.generation})`,
       data: { job: job.id, disk: job.disk },
     });
@@ -115,6 +122,7 @@ export const agentRules: Rules<'redeemed' | 'job-given' | 'job-started' | 'job-f
         ...fresh,
         state: 'available',
         release: null,
+        ...(host.reservation?.until === null ? { reservation: { ...host.reservation, until: now + host.reservation.seconds * 1000 } } : {}),
         job: null,
         ...withFacts(host, { dirty: null, installed: null, phonedHome: null, availableSince: now }),
       },
@@ -136,6 +144,8 @@ export const agentRules: Rules<'redeemed' | 'job-given' | 'job-started' | 'job-f
       host,
       {
         ...fresh,
+        // cloud-init phones home whether its commands succeeded or not: what the OS itself told of its bootstrap stands.
+        ...(host.failed?.step === 'bootstrap' ? { failed: host.failed } : {}),
         state: 'provisioned',
         boot: closed(host.boot, now),
         job: null,
@@ -146,5 +156,16 @@ export const agentRules: Rules<'redeemed' | 'job-given' | 'job-started' | 'job-f
         text: `${event.hostName} phoned home: provisioned (generation ${event.generation})`,
       },
     );
+  },
+  'bootstrap-failed': (host, event, now) => {
+    if (host.claim === null || host.claim.id !== event.claimId || host.claim.generation !== event.generation || !isInstalled(host))
+      return refuse('generation-stale', `a report of generation ${event.generation}, which is not what runs on ${host.name}`);
+    // It is repeated until it is answered.
+    if (host.failed?.step === 'bootstrap') return same(host);
+    const reason = `its OS reports that the bootstrap failed: ${event.tail === '' ? 'without a word' : event.tail}`;
+    return change(host, { failed: { step: 'bootstrap', code: 'bootstrap-failed', reason, at: now, tries: 1 }, attempt: null }, now, {
+      text: `failed at bootstrap: ${reason}`,
+      data: { code: 'bootstrap-failed', claim: event.claimId, generation: event.generation },
+    });
   },
 };

@@ -18,8 +18,12 @@ export const bootRules: Rules<
   | 'timed-out'
 > = {
   'power-seen': (host, event, now) => {
-    if (host.facts.power === event.power) return same(host);
-    const part = { attempt: null, ...withFacts(host, { power: event.power, powerAt: now }) };
+    const { release } = host;
+    const isOff = event.power === 'off' && release !== null && release.offAt === undefined && event.release === release.claimId;
+    const off = isOff ? { release: { ...release, offAt: now } } : {};
+    if (host.facts.power === event.power)
+      return isOff ? change(host, off, now, { text: `seen off after the release of claim ${release.claimId}` }) : same(host);
+    const part = { attempt: null, ...off, ...withFacts(host, { power: event.power, powerAt: now }) };
     // With the power goes the agent, and with it whatever it was still listening for. In the middle of a job the plan counts it as a boot that failed.
     const gone = event.power === 'off' && openBoot(host)?.redeemed !== undefined && host.job === null;
     return change(host, gone ? { ...part, boot: closed(host.boot, now) } : part, now, { text: `power is ${event.power}` });

@@ -1,17 +1,25 @@
 /** What people and owners may ask of a host: accept, hold, retry, claim, reprovision, release. */
 import { change, closed, fresh, inState, refuse, same, withFacts } from './events.ts';
-import type { Changed, Rules } from './events.ts';
+import type { Changed, Of, Rules } from './events.ts';
+import { reservationOf } from './host.ts';
 import type { Claim, Host } from './host.ts';
 
-const release = (host: Host, now: number, by: string, claim: Claim): Changed => {
+const release = (host: Host, now: number, { by, reserve }: Of<'release'>, claim: Claim): Changed => {
+  const kept = reserve === undefined ? '' : `; kept for ${JSON.stringify(reserve.for)} for ${reserve.seconds} s from when it is clean`;
   const dirty = host.facts.dirty;
   const common = { claim: null, job: null, ...fresh };
   if (dirty === null)
     return change(
       host,
-      { ...common, state: 'available', release: null, ...withFacts(host, { installed: null, phonedHome: null, availableSince: now }) },
+      {
+        ...common,
+        state: 'available',
+        release: null,
+        reservation: reserve === undefined ? null : { ...reserve, until: now + reserve.seconds * 1000 },
+        ...withFacts(host, { installed: null, phonedHome: null, availableSince: now }),
+      },
       now,
-      { text: `claim ${claim.id} released by ${by}; nothing was written, the host is available` },
+      { text: `claim ${claim.id} released by ${by}; nothing was written, the host is available${kept}` },
     );
   return change(
     host,
@@ -19,14 +27,19 @@ const release = (host: Host, now: number, by: string, claim: Claim): Changed => 
       ...common,
       state: 'cleaning',
       release: { claimId: claim.id, generation: claim.generation, disk: dirty, at: now },
+      reservation: reserve === undefined ? null : { ...reserve, until: null },
       ...withFacts(host, { phonedHome: null, availableSince: null }),
     },
     now,
-    { text: `claim ${claim.id} released by ${by}; the host is unallocatable until its disk is clean`, data: { disk: dirty } },
+    { text: `claim ${claim.id} released by ${by}; the host is unallocatable until its disk is clean${kept}`, data: { disk: dirty } },
   );
 };
 
-export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' | 'reprovision' | 'release'> = {
+/** What failed after the installation (the OS never phoned home, or its bootstrap failed) is begun again from the installation. */
+const isInstalledAgain = ({ state, failed }: Host): boolean =>
+  state === 'provisioning' || (state === 'provisioned' && failed?.step === 'bootstrap');
+
+export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' | 'reprovision' | 'release' | 'unreserve'> = {
   accept: (host, event, now) =>
     host.state === 'discovered'
       ? change(host, { state: 'enrolled', ...(event.bmc === undefined ? {} : { bmc: event.bmc }) }, now, {
@@ -44,13 +57,14 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
       ? refuse('state-conflict', `host ${host.name} has not failed`)
       : change(
           host,
-          // What failed after the installation (the OS never phoned home) is begun again from the installation.
           {
             ...fresh,
             boot: closed(host.boot, now),
             job: null,
             ...(host.claim === null ? {} : { claim: { ...host.claim, generationAt: now } }),
-            ...(host.state === 'provisioning' ? withFacts(host, { installed: null }) : {}),
+            ...(isInstalledAgain(host)
+              ? { state: 'provisioning' as const, ...withFacts(host, { installed: null, phonedHome: null }) }
+              : {}),
           },
           now,
           { text: `retry asked by ${event.by}` },
@@ -61,6 +75,9 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
     if (host.claim !== null) return refuse('host-claimed', `host ${host.name} is claimed by ${host.claim.owner} (${host.claim.id})`);
     if (host.held !== null) return refuse('state-conflict', `host ${host.name} is held by ${host.held.by}: ${host.held.why}`);
     if (host.state !== 'available' || host.failed !== null) return inState(host, 'an available host that has not failed');
+    const reserved = reservationOf(host, now);
+    if (reserved !== undefined && reserved.for !== event.asked?.reuse?.of)
+      return refuse('state-conflict', `host ${host.name} is kept for ${JSON.stringify(reserved.for)}: take it with this word, or lift it`);
     const claim: Claim = {
       id: event.id,
       owner: event.owner,
@@ -75,7 +92,13 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
     };
     return change(
       host,
-      { state: 'provisioning', claim, ...fresh, ...withFacts(host, { installed: null, phonedHome: null, availableSince: null }) },
+      {
+        state: 'provisioning',
+        claim,
+        reservation: null,
+        ...fresh,
+        ...withFacts(host, { installed: null, phonedHome: null, availableSince: null }),
+      },
       now,
       {
         text: `claimed by ${event.owner}: image ${event.intent.imageName} as ${event.intent.hostName}, generation 1`,
@@ -109,6 +132,12 @@ export const ownerRules: Rules<'accept' | 'hold' | 'unhold' | 'retry' | 'claim' 
     if (host.release?.claimId === event.claimId) return same(host);
     if (host.claim === null || host.claim.id !== event.claimId)
       return refuse('claim-not-found', `host ${host.name} is not held by claim ${event.claimId}`);
-    return release(host, now, event.by, host.claim);
+    return release(host, now, event, host.claim);
+  },
+  unreserve: (host, event, now) => {
+    const reserved = reservationOf(host, now);
+    return reserved === undefined
+      ? refuse('state-conflict', `host ${host.name} is kept for nobody`)
+      : change(host, { reservation: null }, now, { text: `no longer kept for ${JSON.stringify(reserved.for)}, by ${event.by}` });
   },
 };

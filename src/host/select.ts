@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import { chooseDisk } from './disk.ts';
 import type { DiskRule } from './disk.ts';
-import { plainProfile } from './host.ts';
-import type { Host } from './host.ts';
+import { plainProfile, reservationOf } from './host.ts';
+import type { Host, PlacementRule } from './host.ts';
 import type { Disk } from './inventory.ts';
+import { crowd, misplaced, placesOf } from './placement.ts';
 import { labelKeySchema, labelValueSchema, placeNameSchema } from './profile.ts';
 
 const words = z.array(labelValueSchema).min(1).max(64);
@@ -19,15 +20,20 @@ type LabelTest = z.infer<typeof labelTestSchema>;
 const least = z.number().int().positive();
 /** What a host must be and have; numbers are minimums. Hardware is what the agent found. */
 export const selectorSchema = z.strictObject({
-  /** `default` where it is absent and no host is named. */
+  /** `default` where neither this nor `pools` is said and no host is named. */
   pool: placeNameSchema.optional(),
+  /** Any of these pools. */
+  pools: z.array(placeNameSchema).min(1).max(64).optional(),
   labels: z.record(labelKeySchema, labelTestSchema).optional(),
   failureDomain: placeNameSchema.optional(),
   cores: least.optional(),
   memoryBytes: least.optional(),
   /** Of the largest disk that may be written. */
   diskBytes: least.optional(),
+  /** Disks that may be written. */
+  disks: least.optional(),
   nics: least.optional(),
+  gpus: least.optional(),
   arch: z.string().min(1).max(32).optional(),
   firmware: z.enum(['bios', 'uefi']).optional(),
   /** As the BMC or the agent says them, in any case of letters. */
@@ -43,6 +49,15 @@ export interface Wish {
   readonly imageBytes: number;
   /** The owner named this very host: its pool is not asked for unless the selector says one. */
   readonly isNamed: boolean;
+  readonly reuse?: { readonly of: string; readonly mode: 'prefer' | 'wait' };
+  readonly placement?: PlacementRule;
+}
+/** What the rest of the rack means for one wish, looked at once for all hosts. */
+export interface Around {
+  readonly now: number;
+  /** Kept for this wish and still being cleaned: where the wish waits for it, nothing else is taken. */
+  readonly awaited: Host | undefined;
+  readonly places: ReadonlyMap<string, number>;
 }
 /** In the order in which they are looked for: first what stays so, then what passes. */
 export const misfitClasses = [
@@ -58,12 +73,16 @@ export const misfitClasses = [
   'cores',
   'memory',
   'disk-size',
+  'disks',
   'nics',
+  'gpus',
   'disk-rule',
   'image-size',
   'held',
   'failed',
   'claimed',
+  'placement',
+  'reserved',
   'cleaning',
   'busy',
 ] as const;
@@ -89,7 +108,7 @@ const mayBeWritten = (disk: Disk): boolean => !disk.removable && !disk.readOnly;
 const diskBytesOf = (host: Host): number =>
   Math.max(0, ...(host.inventory?.disks ?? []).filter(mayBeWritten).map((disk) => disk.sizeBytes));
 
-type Test = (host: Host, wish: Wish) => { readonly reason: string; readonly has?: number } | undefined;
+type Test = (host: Host, wish: Wish, around: Around) => { readonly reason: string; readonly has?: number } | undefined;
 const unlike = (wanted: string | undefined, found: readonly (string | null | undefined)[]): { readonly reason: string } | undefined => {
   const said = found.filter((word) => typeof word === 'string');
   if (wanted === undefined || said.some((word) => sameText(word, wanted))) return undefined;
@@ -101,10 +120,10 @@ const below = (has: number, wanted: number | undefined): { readonly reason: stri
 const tests: { readonly [K in MisfitClass]: Test } = {
   discovered: (host) => (host.state === 'discovered' ? { reason: 'it is discovered: nobody has accepted it yet' } : undefined),
   pool: (host, { selector, isNamed }) => {
-    const wanted = selector.pool ?? (isNamed ? undefined : plainProfile.pool);
-    return wanted === undefined || host.profile.pool === wanted
-      ? undefined
-      : { reason: `it is in pool ${host.profile.pool}, not ${wanted}` };
+    const said = [selector.pool === undefined ? undefined : [selector.pool], selector.pools].filter((one) => one !== undefined);
+    const wanted = said.length === 0 && !isNamed ? [[plainProfile.pool]] : said;
+    const missed = wanted.find((pools) => !pools.includes(host.profile.pool));
+    return missed === undefined ? undefined : { reason: `it is in pool ${host.profile.pool}, not ${missed.join(' or ')}` };
   },
   'failure-domain': (host, { selector }) => unlike(selector.failureDomain, [host.profile.failureDomain]),
   labels: (host, { selector }) => {
@@ -121,7 +140,10 @@ const tests: { readonly [K in MisfitClass]: Test } = {
   cores: (host, { selector }) => below(host.inventory?.cpu.cores ?? 0, selector.cores),
   memory: (host, { selector }) => below(host.inventory?.memoryBytes ?? 0, selector.memoryBytes),
   'disk-size': (host, { selector }) => below(diskBytesOf(host), selector.diskBytes),
+  disks: (host, { selector }) => below((host.inventory?.disks ?? []).filter(mayBeWritten).length, selector.disks),
   nics: (host, { selector }) => below(host.inventory?.nics.length ?? 0, selector.nics),
+  // Inventories of earlier agents do not tell them: such a host is inspected anew at its next boot.
+  gpus: (host, { selector }) => below(host.inventory?.gpus?.length ?? 0, selector.gpus),
   'disk-rule': (host, { rule }) => {
     const choice = chooseDisk(rule, host.inventory?.disks ?? []);
     return 'refused' in choice ? { reason: choice.reason } : undefined;
@@ -133,18 +155,46 @@ const tests: { readonly [K in MisfitClass]: Test } = {
   held: ({ held }) => (held === null ? undefined : { reason: `held by ${held.by}: ${held.why}` }),
   failed: ({ failed }) => (failed === null ? undefined : { reason: `failed at ${failed.step}: ${failed.reason}` }),
   claimed: ({ claim }) => (claim === null ? undefined : { reason: `claimed by ${claim.owner} (${claim.id})` }),
+  placement: (host, { placement }, { places }) => {
+    const reason = placement === undefined ? undefined : misplaced(host, placement, places);
+    return reason === undefined ? undefined : { reason };
+  },
+  reserved: (host, { reuse }, { now, awaited }) => {
+    const reserved = reservationOf(host, now);
+    if (reserved !== undefined && reserved.for !== reuse?.of) return { reason: `it is kept for ${JSON.stringify(reserved.for)}` };
+    if (awaited === undefined) return undefined;
+    if (awaited.id === host.id) return { reason: 'it is kept for this claim and is being cleaned' };
+    return reserved === undefined ? { reason: `the claim waits for host ${awaited.name}, which is being cleaned` } : undefined;
+  },
   cleaning: ({ state }) => (state === 'cleaning' ? { reason: 'it is cleaning: its last disk is not clean yet' } : undefined),
   busy: ({ state }) => (state === 'available' ? undefined : { reason: `it is ${state}` }),
 };
 
 /** Why the host cannot be taken for this wish now; undefined where it can. */
-export const misfit = (host: Host, wish: Wish): Misfit | undefined => {
+export const misfit = (host: Host, wish: Wish, around: Around): Misfit | undefined => {
   for (const name of misfitClasses) {
-    const missed = tests[name](host, wish);
+    const missed = tests[name](host, wish, around);
     if (missed !== undefined) return { class: name, host, ...missed };
   }
   return undefined;
 };
+/**
+ * Kept for this wish and being cleaned, with nothing else against it. One that failed at it or is held is not waited for: nobody knows
+ * how long. Where another of its reserved hosts is free already, that one is taken.
+ */
+const awaitedBy = (hosts: readonly Host[], wish: Wish, now: number): Host | undefined => {
+  const { placement: _later, ...alone } = wish;
+  const { reuse } = wish;
+  if (reuse?.mode !== 'wait' || wish.isNamed) return undefined;
+  const around = { now, awaited: undefined, places: new Map<string, number>() };
+  const kept = hosts.filter((host) => host.state === 'cleaning' && reservationOf(host, now)?.for === reuse.of);
+  return kept.find((host) => misfit(host, alone, around)?.class === 'cleaning');
+};
+export const aroundOf = (hosts: readonly Host[], wish: Wish, now: number): Around => ({
+  now,
+  awaited: awaitedBy(hosts, wish, now),
+  places: wish.placement === undefined ? new Map<string, number>() : placesOf(hosts, wish.placement),
+});
 
 /**
  * Which of several fitting hosts comes first: least memory, then fewest cores (large hosts are left for those who need them),
@@ -155,12 +205,19 @@ export const byPreference = (a: Host, b: Host): number =>
   (a.inventory?.cpu.cores ?? 0) - (b.inventory?.cpu.cores ?? 0) ||
   (a.facts.availableSince ?? 0) - (b.facts.availableSince ?? 0) ||
   (a.name < b.name ? -1 : 1);
+/** As `byPreference`, but first what is kept for this wish, then where its group is least. */
+export const preferenceOf = ({ placement, reuse }: Wish, { now, places }: Around): ((a: Host, b: Host) => number) => {
+  const kept = (host: Host): number => (reuse !== undefined && reservationOf(host, now)?.for === reuse.of ? 0 : 1);
+  const crowded = (host: Host): number => (placement === undefined ? 0 : crowd(host, placement, places));
+  return (a, b) => kept(a) - kept(b) || crowded(a) - crowded(b) || byPreference(a, b);
+};
 
 const gib = (bytes: number): string => {
   const [size, unit] = bytes >= 1024 ** 3 ? [1024 ** 3, 'GiB'] : [1024 ** 2, 'MiB'];
   return `${Number((bytes / size).toFixed(1))} ${unit}`;
 };
-const amount = (name: MisfitClass, value: number): string => (name === 'cores' || name === 'nics' ? `${value}` : gib(value));
+const counted: ReadonlySet<MisfitClass> = new Set(['cores', 'disks', 'nics', 'gpus']);
+const amount = (name: MisfitClass, value: number): string => (counted.has(name) ? `${value}` : gib(value));
 const sentences: { readonly [K in MisfitClass]: string } = {
   discovered: 'discovered and not accepted',
   pool: 'in another pool',
@@ -174,12 +231,16 @@ const sentences: { readonly [K in MisfitClass]: string } = {
   cores: 'with too few cores',
   memory: 'with too little memory',
   'disk-size': 'with too small disks',
+  disks: 'with too few disks',
   nics: 'with too few NICs',
+  gpus: 'with too few GPUs',
   'disk-rule': 'whose disks do not fit the rule',
   'image-size': 'whose disk is smaller than the image',
   held: 'held',
   failed: 'failed',
   claimed: 'held by other claims',
+  placement: 'where the group must not stand',
+  reserved: 'kept back',
   cleaning: 'being cleaned',
   busy: 'not ready yet',
 };
@@ -187,7 +248,7 @@ const wantedOf = (name: MisfitClass, { selector, imageBytes }: Wish): number | u
   if (name === 'image-size') return imageBytes;
   if (name === 'disk-size') return selector.diskBytes;
   if (name === 'memory') return selector.memoryBytes;
-  return name === 'cores' || name === 'nics' ? selector[name] : undefined;
+  return name === 'cores' || name === 'disks' || name === 'nics' || name === 'gpus' ? selector[name] : undefined;
 };
 
 /** One class of hosts that do not fit, for the answer to a claim. */

@@ -201,6 +201,15 @@ export class FakeRack {
       this.#note('retry', idOrName, by);
       return this.put({ ...this.view(idOrName).host, failed: null });
     },
+    unreserve: async (idOrName, { by }) => {
+      this.#note('unreserve', idOrName, by);
+      return this.put({ ...this.view(idOrName).host, reservation: null });
+    },
+    standing: async (claimId) => {
+      const view = [...this.hosts.values()].find(({ host }) => host.claim?.id === claimId || host.release?.claimId === claimId);
+      if (view === undefined) return { is: 'unknown' };
+      return view.host.claim?.id === claimId ? { is: 'held', view } : { is: 'leaving', view, offAt: view.host.release?.offAt ?? null };
+    },
     forget: async (idOrName, { by }) => {
       this.#note('forget', idOrName, by);
       this.hosts.delete(this.view(idOrName).host.id);
@@ -247,8 +256,8 @@ export class FakeRack {
       this.#note('dryRelease', claimId);
       return { ...dryRun, image: null };
     },
-    release: async (claimId, { by }) => {
-      this.#note('release', claimId, by);
+    release: async (claimId, { by }, wish = {}) => {
+      this.#note('release', claimId, by, ...(wish.reserve === undefined ? [] : [wish]));
       const host = this.#claimed(claimId);
       const disk = { path: '/dev/vda', sizeBytes: 1 };
       return this.put({ ...host, state: 'cleaning', claim: null, release: { claimId, generation: 1, disk, at: now } });

@@ -4,11 +4,13 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Host } from '../../src/host/host.ts';
 import { profileOf } from '../../src/host/profile.ts';
-import { byPreference, countMisfits, misfit, selectorSchema, tellMisfits } from '../../src/host/select.ts';
+import { aroundOf, byPreference, countMisfits, misfit as misfitAmong, selectorSchema, tellMisfits } from '../../src/host/select.ts';
 import type { Misfit, Selector, Wish } from '../../src/host/select.ts';
 import { available, claimed, cleaning, enrolled, inventory } from './make.ts';
 
 const gib = 1024 ** 3;
+/** Alone in the rack. */
+const misfit = (host: Host, asked: Wish): Misfit | undefined => misfitAmong(host, asked, aroundOf([host], asked, 0));
 const base: Host = {
   ...available,
   firmware: 'uefi',
@@ -27,6 +29,7 @@ const base: Host = {
       { name: 'eth0', mac: '52:54:00:00:00:01', linkUp: true },
       { name: 'eth1', mac: '52:54:00:00:00:02', linkUp: false },
     ],
+    gpus: [{ address: '0000:3b:00.0', vendor: '10de', device: '2330' }],
   },
 };
 const wish = (selector: unknown, part: Partial<Wish> = {}): Wish => ({
@@ -41,6 +44,9 @@ const facts: readonly { readonly selector: Selector; readonly misses?: Misfit['c
   { selector: {} },
   { selector: { pool: 'default' } },
   { selector: { pool: 'gpu' }, misses: 'pool' },
+  { selector: { pools: ['gpu', 'default'] } },
+  { selector: { pools: ['gpu', 'fast'] }, misses: 'pool' },
+  { selector: { pool: 'default', pools: ['gpu'] }, misses: 'pool' },
   { selector: { labels: { tier: 'web' } } },
   { selector: { labels: { tier: 'db' } }, misses: 'labels' },
   { selector: { labels: { tier: { in: ['db', 'web'] } } } },
@@ -57,6 +63,10 @@ const facts: readonly { readonly selector: Selector; readonly misses?: Misfit['c
   { selector: { cores: 17 }, misses: 'cores' },
   { selector: { memoryBytes: 64 * gib + 1 }, misses: 'memory' },
   { selector: { nics: 3 }, misses: 'nics' },
+  // Of the two, one is removable.
+  { selector: { disks: 1, gpus: 1 } },
+  { selector: { disks: 2 }, misses: 'disks' },
+  { selector: { gpus: 2 }, misses: 'gpus' },
   // The larger one is removable.
   { selector: { diskBytes: 101 * gib }, misses: 'disk-size' },
   { selector: { arch: 'x86_64', firmware: 'uefi', vendor: 'dell inc.', model: 'r650' } },
@@ -80,6 +90,10 @@ const states: readonly { readonly name: string; readonly host: Host; readonly mi
   { name: 'inspecting again', host: { ...base, state: 'inspecting' }, misses: 'busy' },
 ];
 for (const { name, host, misses } of states) test(`${name}: ${misses}`, () => assert.equal(misfit(host, wish({}))?.class, misses));
+test('an inventory of an earlier agent has no GPU', () => {
+  const { gpus: _none, ...old } = base.inventory ?? inventory;
+  assert.deepEqual(misfit({ ...base, inventory: old }, wish({ gpus: 1 }))?.reason, 'has 0, wanted 1');
+});
 test('what stays so is said before what passes: waiting would not help', () => {
   const host: Host = { ...base, state: 'provisioning', claim: claimed.claim };
   assert.equal(misfit(host, wish({ memoryBytes: 128 * gib }))?.class, 'memory');
