@@ -106,5 +106,6 @@ build() {
 [ -z "$refresh" ] || [ -z "$layers" ] || debs "$release" --refresh >/dev/null
 key=$(key)
 result=$cache/$kind/$key
-[ -d "$result" ] || locked "$kind" build
+# Under a name of its own: a recipe may ask for what another one guards, and wait for it.
+[ -d "$result" ] || locked "image-$kind" build
 echo "$result"
