@@ -117,6 +117,16 @@ export const bootRoutes = (deps: BootDeps, local: Ipv4): readonly Route[] => {
         return nothing;
       },
     },
+    {
+      method: 'POST',
+      path: '/phone-home/:token/failed',
+      bodyBytesMax: 16 * 1024,
+      // The end of a log as it is: what was cut in the middle of a character is no reason to refuse it.
+      handle: async ({ params, body }) => {
+        await desk.bootstrapFailed(params['token'] ?? '', Buffer.from(body).toString('utf8'));
+        return nothing;
+      },
+    },
   ];
 };
 

@@ -4,8 +4,8 @@ import { problemJson, workLineJson } from '../api/types.ts';
 import type { ProblemJson, ProgressJson } from '../api/types.ts';
 import { RemudaError, reasonOf } from '../errors.ts';
 import type { Http, HttpCall, Method } from '../world/world.ts';
-import { eventsOf } from './event-stream.ts';
-import type { ServerEvent } from './event-stream.ts';
+import { eventsOf } from '../wire/event-stream.ts';
+import type { ServerEvent } from '../wire/event-stream.ts';
 import { CommandFailure, exits, nextFor } from './failure.ts';
 
 /** Where the daemon is, and over the network what is trusted there: a certificate by its SHA-256, or authorities by their PEM. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { hostJson, timelineRowJson } from '../api/types.ts';
 import { reloadJson, statusJson } from '../api/access-types.ts';
 import type { StatusJson } from '../api/access-types.ts';
-import type { ServerEvent } from './event-stream.ts';
+import type { ServerEvent } from '../wire/event-stream.ts';
 import { patiently } from './follow.ts';
 import type { Look } from './host-view.ts';
 import { ageText, plainText, plural, sizeText } from './human.ts';

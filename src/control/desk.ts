@@ -7,6 +7,7 @@ import type { Limits } from '../limits.ts';
 import type { Host, Job } from '../host/host.ts';
 import { macsOf } from '../host/identity.ts';
 import { inventorySchema } from '../host/inventory.ts';
+import { logTail } from '../host/log-tail.ts';
 import { networkConfigYaml } from '../host/network.ts';
 import { decideWork } from '../host/plan.ts';
 import type { ImageStore, Proof } from '../image/store.ts';
@@ -160,13 +161,15 @@ export class Desk {
     const manifest = await this.#parts.images.manifest(claim.intent.image);
     if (manifest.seed === null) throw new RemudaError('conflict', `image ${claim.intent.imageName} has no place for a seed`);
     const { intent, generation } = claim;
+    const home = this.#phoneHomeUrl(current.id, claim, caller.local);
     return seedImage(
       seedFiles({
         instanceId: `${claim.id}.${generation}`,
+        claimId: claim.id,
         hostName: intent.hostName,
         ...(intent.userData === undefined ? {} : { userData: intent.userData }),
         ...(intent.network === undefined ? {} : { networkConfig: networkConfigYaml(intent.network) }),
-        ...(intent.phoneHome === 'none' ? {} : { phoneHomeUrl: this.#phoneHomeUrl(current.id, claim, caller.local) }),
+        ...(intent.phoneHome === 'none' ? {} : { phoneHomeUrl: home, reportFailureUrl: `${home}/failed` }),
       }),
       manifest.seed.sizeBytes,
     );
@@ -212,7 +215,16 @@ export class Desk {
     return after('reboot');
   }
 
-  /** The installed OS is up. */
+  /** The installed OS could not do what its user data say; `log` is the end of what it has to tell of it. It may phone home as well. */
+  async bootstrapFailed(token: string, log: string): Promise<void> {
+    const { keeper, secret } = this.#parts;
+    const judged = judgePhoneHome(secret, token, (id) => keeper.get(id));
+    if ('refused' in judged) throw new RemudaError(judged.refused, judged.reason);
+    const { host, claimId, generation } = judged;
+    await keeper.apply(host.id, { type: 'bootstrap-failed', claimId, generation, tail: logTail(log) });
+  }
+
+  /** The installed OS is up. cloud-init says so when its commands are over, whether they succeeded or not: `bootstrapFailed` tells that. */
   async phoneHome(token: string, hostName: string): Promise<void> {
     const { keeper, secret } = this.#parts;
     const judged = judgePhoneHome(secret, token, (id) => keeper.get(id));

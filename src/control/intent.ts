@@ -15,8 +15,14 @@ export interface Wanted {
   readonly userData?: string;
   readonly network?: HostNetwork;
 }
-/** As long as any phone-home URL of ours, so that a seed that fits today fits when it is written. */
+/** As long as any of ours, so that a seed that fits today fits when it is written. */
 const longestUrl = `http://255.255.255.255:65535/phone-home/${'x'.repeat(160)}`;
+const longest = {
+  instanceId: 'x'.repeat(140),
+  claimId: 'x'.repeat(128),
+  phoneHomeUrl: longestUrl,
+  reportFailureUrl: `${longestUrl}/failed`,
+};
 
 /** Owner's words over the host's profile: the network of the request, else the one that is told to every OS of this host. */
 export const networkOn = (host: Host, asked: HostNetwork | undefined): { readonly network?: HostNetwork } => {
@@ -41,8 +47,7 @@ export const intentOf = (limits: Limits, wanted: Wanted, disk: DiskIdentity): In
     ...(userData === undefined ? {} : { userData }),
     ...(network === undefined ? {} : { networkConfig: networkConfigYaml(network) }),
   };
-  if (image.seed !== null)
-    seedImage(seedFiles({ instanceId: 'x'.repeat(140), hostName, phoneHomeUrl: longestUrl, ...said }), image.seed.sizeBytes);
+  if (image.seed !== null) seedImage(seedFiles({ ...longest, hostName, ...said }), image.seed.sizeBytes);
   return {
     image: image.digest,
     imageName: image.name,

@@ -6,6 +6,8 @@ import { fatImage } from './fat.ts';
 export interface SeedOptions {
   /** A new one makes cloud-init start over: printable ASCII without blanks. */
   readonly instanceId: string;
+  /** Of the claim, the same over all its generations; with it the provider ID is told, which the kubelet is given. */
+  readonly claimId?: string;
   /** RFC 1123. */
   readonly hostName: string;
   /** As the operator wrote it, byte for byte; without it only the host name is set. */
@@ -14,6 +16,8 @@ export interface SeedOptions {
   readonly vendorData?: string;
   /** http or https; told to the image's own first-boot program by `meta-data` and to cloud-init by `vendor-data`. */
   readonly phoneHomeUrl?: string;
+  /** Where the image says that its bootstrap failed; `meta-data` tells it. */
+  readonly reportFailureUrl?: string;
   /** cloud-init network configuration, version 1 or 2, as text. */
   readonly networkConfig?: string;
 }
@@ -26,17 +30,20 @@ export interface SeedFiles {
 
 /** The NoCloud files as text. Throws `bad-request` for a host name, an instance id or a URL that cannot stand in them. */
 export const seedFiles = (options: SeedOptions): SeedFiles => {
-  const { instanceId, hostName, userData, phoneHomeUrl, networkConfig } = options;
+  const { instanceId, claimId, hostName, userData, phoneHomeUrl, reportFailureUrl, networkConfig } = options;
   if (!/^[\x21-\x7e]{1,255}$/.test(instanceId))
     throw new RemudaError('bad-request', `${JSON.stringify(instanceId)} is no instance id: use printable characters without blanks`);
   if (!isHostName(hostName)) throw new RemudaError('bad-request', `${JSON.stringify(hostName)} is no host name (RFC 1123 §2.1)`);
-  if (phoneHomeUrl !== undefined && !isPlainUrl(phoneHomeUrl))
-    throw new RemudaError('bad-request', `${JSON.stringify(phoneHomeUrl)} is no http or https URL`);
+  for (const url of [phoneHomeUrl, reportFailureUrl])
+    if (url !== undefined && !isPlainUrl(url)) throw new RemudaError('bad-request', `${JSON.stringify(url)} is no http or https URL`);
   return {
     'meta-data': yaml({
       'instance-id': instanceId,
       'local-hostname': hostName,
+      // With underscores: cloud-init's templates (`{{ ds.meta_data.provider_id }}`) know no hyphens.
+      ...(claimId === undefined ? {} : { claim_id: claimId, provider_id: `remuda://${claimId}` }),
       ...(phoneHomeUrl === undefined ? {} : { 'remuda-phone-home': phoneHomeUrl }),
+      ...(reportFailureUrl === undefined ? {} : { 'remuda-report-failure': reportFailureUrl }),
     }),
     'user-data': userData ?? cloudConfig({ hostname: hostName }),
     'vendor-data': vendorDataOf(options),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { adminRoutes } from '../../src/api/admin-routes.ts';
-import { eventsOf } from '../../src/cli/event-stream.ts';
+import { eventsOf } from '../../src/wire/event-stream.ts';
 import { namesIn } from '../../src/cli/output.ts';
 import type { Route } from '../../src/world/world.ts';
 import { claimOn, now, readyHost } from '../api/admin-rack.ts';
