@@ -72,15 +72,14 @@ export const handlers = {
   updateMachine: { name: 'remuda-update-machine', hook: 'UpdateMachine', timeoutSeconds: 15 },
   upgradePlan: { name: 'remuda-upgrade-plan', hook: 'GenerateUpgradePlan', timeoutSeconds: 15 },
 } as const satisfies Record<string, Handler>;
-export const discovery = (): string =>
-  answerOf('Discovery', {
-    ...success(),
-    handlers: Object.values(handlers).map(({ name, hook, timeoutSeconds }) => ({
-      name,
-      requestHook: { apiVersion: hookApi, hook },
-      timeoutSeconds,
-      failurePolicy: 'Fail',
-    })),
-  });
+export const discovery = (): object => ({
+  ...success(),
+  handlers: Object.values(handlers).map(({ name, hook, timeoutSeconds }) => ({
+    name,
+    requestHook: { apiVersion: hookApi, hook },
+    timeoutSeconds,
+    failurePolicy: 'Fail',
+  })),
+});
 /** `GVHToPath` (api/runtime/catalog): where Cluster API calls a hook. */
 export const pathOf = (hook: string, name?: string): string => `/${hookApi}/${hook.toLowerCase()}${name === undefined ? '' : `/${name}`}`;

@@ -99,6 +99,6 @@ export const cordon = async (api: KubeApi, node: NodeView, on: boolean): Promise
   if (node.unschedulable === on) return;
   await api.patch(kinds.node, node.key, { spec: { unschedulable: on ? true : null } }, { fieldManager, uid: node.uid });
 };
-/** This very Node and none that came after it. */
-export const dropNode = async (api: KubeApi, node: Pick<NodeView, 'key' | 'uid'>): Promise<void> =>
-  await api.delete(kinds.node, node.key, { uid: node.uid });
+/** This very Node as it was read, and none that came after it (409). */
+export const dropNode = async (api: KubeApi, { key, uid, resourceVersion }: NodeView): Promise<void> =>
+  await api.delete(kinds.node, key, { uid, resourceVersion });
