@@ -8,6 +8,8 @@ import { removeRackNet } from './net.ts';
 import { withUpOptions } from './options.ts';
 import type { UpOptions } from './options.ts';
 import { placeOf, rackSpec, readNote } from './place.ts';
+import { planeUp, withPlaneOptions } from './plane/up.ts';
+import type { PlaneCommandOptions } from './plane/up.ts';
 import { startRack } from './rack.ts';
 import type { RackQuirks } from './rack.ts';
 import { resultsOf } from './provision.ts';
@@ -96,6 +98,9 @@ export const labCommand = async (args: readonly string[], bench: Bench): Promise
   named(program.command('status').description('what a running laboratory does'))
     .option('--json', 'as JSON', false)
     .action(act((options: { name: string; json: boolean }) => status(bench, options)));
+  withPlaneOptions(
+    program.command('plane').description('a Kubernetes management cluster with Cluster API and no nodes, until Ctrl-C'),
+  ).action(act((options: PlaneCommandOptions) => planeUp(bench, options)));
   program
     .command('rack', { hidden: true })
     .requiredOption('--spec <file>')
