@@ -1,0 +1,183 @@
+/** The controller of BareMetalClusters: endpoint, failure domains of the rack, and a finalizer until the last machine is gone. */
+import { z } from 'zod';
+import type { HostJson } from '../../api/types.ts';
+import { limits } from '../../limits.ts';
+import { isConflict, KubeError } from '../api.ts';
+import type { Reconciler, Result, Tools, Watch } from '../controller.ts';
+import { failureDomainOf } from '../machine/facts.ts';
+import { addressClaim, addressClaimName, grantOf } from '../machine/ipam.ts';
+import type { Get } from '../machine/ipam.ts';
+import { pausedBy } from '../machine/look.ts';
+import { mergePatchBetween } from '../machine/patch.ts';
+import { RackView } from '../machine/rack-view.ts';
+import { isWatched, referred } from '../machine/reconcile.ts';
+import { sooner } from '../machine/show.ts';
+import { poolsOf } from '../machine/wish.ts';
+import { capi, fieldManager, finalizers } from '../names.ts';
+import { groupOf, keyOf, kinds } from '../objects.ts';
+import type { Key, KubeObject } from '../objects.ts';
+import { conditionsOf, mergeConditions } from '../runtime/conditions.ts';
+import { clusterSpec } from '../schema/bare-metal.ts';
+import type { ClusterSpec } from '../schema/bare-metal.ts';
+import { decideCluster } from './decide.ts';
+import type { ClusterStep, ClusterView, Endpoint, PoolWord } from './decide.ts';
+
+const kind = kinds.bareMetalCluster;
+/** Machines that hold hosts for a cluster. */
+const machineKinds = [kinds.bareMetalMachine] as const;
+interface Seen {
+  readonly object: KubeObject;
+  readonly cluster: KubeObject | undefined;
+  readonly spec: ClusterSpec;
+  readonly view: ClusterView;
+}
+const endpointShape = z.object({ host: z.string().min(1), port: z.number().int().min(1) });
+const endpointIn = (spec: unknown): Endpoint | undefined =>
+  z.object({ controlPlaneEndpoint: endpointShape }).safeParse(spec ?? {}).data?.controlPlaneEndpoint;
+
+const poolWord = async (get: Get, object: KubeObject, spec: ClusterSpec): Promise<PoolWord | undefined> => {
+  if (spec.endpointFromPool === undefined) return undefined;
+  const { name, namespace = '' } = object.metadata;
+  const grant = await grantOf(get, namespace, addressClaimName(name, 'endpoint'));
+  if (grant.is !== 'granted') return grant;
+  return { is: 'granted', endpoint: { host: grant.granted.address, port: spec.endpointFromPool.port } };
+};
+const ownerCluster = async (get: Get, { metadata }: KubeObject): Promise<KubeObject | undefined> => {
+  const ref = (metadata.ownerReferences ?? []).find(
+    (one) => one.kind === kinds.cluster.kind && groupOf(one.apiVersion) === kinds.cluster.group,
+  );
+  const cluster = ref === undefined ? undefined : await get(kinds.cluster, `${metadata.namespace ?? ''}/${ref.name}`);
+  return cluster?.metadata.uid === ref?.uid ? cluster : undefined;
+};
+/** Machines of the cluster that are still there; asked of the API server, as the finalizer rests on it. */
+const machinesLeft = async ({ api }: Tools, cluster: KubeObject | undefined): Promise<number> => {
+  if (cluster === undefined) return 0;
+  const { name, namespace = '' } = cluster.metadata;
+  const lists = await Promise.all(machineKinds.map((one) => api.list(one, { namespace, labelSelector: `${capi.clusterName}=${name}` })));
+  return lists.reduce((sum, { items }) => sum + items.length, 0);
+};
+const look = async (tools: Tools, key: Key): Promise<Seen | undefined> => {
+  const get: Get = (of, at) => Promise.resolve(tools.cache.get(of, at));
+  const object = tools.cache.get(kind, key);
+  if (object === undefined || !isWatched(tools, object)) return undefined;
+  const { annotations = {}, deletionTimestamp } = object.metadata;
+  const cluster = await ownerCluster(get, object);
+  const spec = clusterSpec.safeParse(object.spec ?? {}).data ?? {};
+  const paused = pausedBy(object, cluster);
+  const endpoint = endpointIn(object.spec);
+  const isLive = paused === undefined && deletionTimestamp === undefined && annotations[capi.managedBy] === undefined;
+  const view: ClusterView = {
+    isManagedElsewhere: annotations[capi.managedBy] !== undefined,
+    hasCluster: cluster !== undefined,
+    paused,
+    hasFinalizer: object.metadata.finalizers?.includes(finalizers.cluster) === true,
+    deletion:
+      deletionTimestamp === undefined
+        ? undefined
+        : { isForMove: annotations[capi.deleteForMove] !== undefined, machinesLeft: await machinesLeft(tools, cluster) },
+    endpoint,
+    clusterEndpoint: endpointIn(cluster?.spec),
+    pool: isLive && endpoint === undefined ? await poolWord((of, at) => tools.api.get(of, at), object, spec) : undefined,
+  };
+  return { object, cluster, spec, view };
+};
+
+const domainsMost = 100;
+/** The failure domains of the hosts that the namespace may claim, sorted; all of them may hold control planes. */
+export const failureDomainsOf = (
+  hosts: readonly HostJson[],
+  pools: readonly string[],
+  by: string,
+): readonly { readonly name: string; readonly controlPlane: boolean }[] => {
+  const names = hosts
+    .filter(({ profile, state }) => state !== 'discovered' && pools.includes(profile.pool))
+    .map((host) => failureDomainOf(host, by));
+  return [...new Set(names.filter((name) => name !== undefined))]
+    .toSorted()
+    .slice(0, domainsMost)
+    .map((name) => ({ name, controlPlane: true }));
+};
+
+type Write = { readonly metadata?: unknown; readonly spec?: unknown; readonly status?: unknown };
+const write = async (tools: Tools, { metadata }: KubeObject, patch: Write): Promise<void> => {
+  const { resourceVersion } = metadata;
+  const written = await tools.api.patch(kind, keyOf({ metadata }), patch, {
+    fieldManager,
+    ...(patch.status === undefined ? {} : { subresource: 'status' as const }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  });
+  tools.cache.note(kind, written);
+};
+const show = async (tools: Tools, rack: RackView, seen: Seen, step: Extract<ClusterStep, { do: 'show' }>): Promise<Result> => {
+  const { object, spec } = seen;
+  const { namespace = '', generation } = object.metadata;
+  const before = (object.status ?? {}) as Readonly<Record<string, unknown>>;
+  const conditions = mergeConditions(conditionsOf(object), step.conditions, tools.world.clock.now());
+  let facts: Readonly<Record<string, unknown>> = {};
+  if (step.isProvisioned === true) {
+    const domains = failureDomainsOf(await rack.hosts(), poolsOf(tools.settings.pools, namespace), spec.failureDomainBy ?? 'failureDomain');
+    facts = {
+      initialization: { provisioned: true },
+      failureDomains: domains.length === 0 ? undefined : domains,
+      observedGeneration: generation,
+    };
+  }
+  const patch = mergePatchBetween(before, { ...before, ...facts, conditions });
+  if (patch !== undefined) await write(tools, object, { status: patch });
+  return sooner(step.againMs, step.isProvisioned === true ? limits.kubeResyncMs : undefined);
+};
+const askAddress = async (tools: Tools, rack: RackView, seen: Seen): Promise<Result> => {
+  const { object, spec } = seen;
+  const name = addressClaimName(object.metadata.name, 'endpoint');
+  if (spec.endpointFromPool === undefined) return {};
+  try {
+    await tools.api.create(kinds.ipAddressClaim, addressClaim(object, name, spec.endpointFromPool.pool), fieldManager);
+  } catch (error) {
+    if (error instanceof KubeError && error.httpStatus === 404) {
+      const message = `IPAddressClaim ${name} cannot be made: the API server knows no ${kinds.ipAddressClaim.group}; install an IPAM provider`;
+      const refused = decideCluster({ ...seen.view, pool: { is: 'refused', message } });
+      return refused.do === 'show' ? show(tools, rack, seen, refused) : {};
+    }
+    if (!isConflict(error)) throw error;
+  }
+  return { requeueAfterMs: 1_000 };
+};
+const act = async (tools: Tools, rack: RackView, seen: Seen): Promise<Result> => {
+  const { object, view } = seen;
+  const step = decideCluster(view);
+  const held = object.metadata.finalizers ?? [];
+  switch (step.do) {
+    case 'nothing':
+      return {};
+    case 'show':
+      return show(tools, rack, seen, step);
+    case 'add-finalizer':
+      await write(tools, object, { metadata: { finalizers: [...held, finalizers.cluster] } });
+      return { requeueAfterMs: 10 };
+    case 'ask-address':
+      return askAddress(tools, rack, seen);
+    case 'write-endpoint':
+      await write(tools, object, { spec: { controlPlaneEndpoint: step.endpoint } });
+      return { requeueAfterMs: 10 };
+    case 'drop-finalizer': {
+      const left = held.filter((one) => one !== finalizers.cluster);
+      await write(tools, object, { metadata: { finalizers: left.length === 0 ? null : left } });
+      return {};
+    }
+  }
+};
+
+export const clusterWatches: readonly Watch[] = [{ kind }, { kind: kinds.cluster }];
+export const clusterReconcilers = (tools: Tools): readonly Reconciler[] => {
+  const rack = new RackView(tools.metal, tools.world.clock);
+  return [
+    {
+      kind,
+      also: [{ kind: kinds.cluster, keys: referred(kind) }],
+      async reconcile(key) {
+        const seen = await look(tools, key);
+        return seen === undefined ? {} : act(tools, rack, seen);
+      },
+    },
+  ];
+};

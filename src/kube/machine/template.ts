@@ -1,0 +1,97 @@
+/** What a machine of a template would have, for the autoscaler's scaling from zero: the smallest host that could ever fit. */
+import type { HostJson } from '../../api/types.ts';
+import { chooseDisk, diskRuleSchema } from '../../host/disk.ts';
+import { newHost, plainProfile } from '../../host/host.ts';
+import type { Host } from '../../host/host.ts';
+import { byPreference, misfit, selectorSchema } from '../../host/select.ts';
+import type { Wish } from '../../host/select.ts';
+import { limits } from '../../limits.ts';
+import type { Reconciler, Tools } from '../controller.ts';
+import { capi, fieldManager } from '../names.ts';
+import { keyOf, kinds } from '../objects.ts';
+import type { KubeObject } from '../objects.ts';
+import { machineTemplateSpec } from '../schema/bare-metal.ts';
+import type { MachineSpec } from '../schema/bare-metal.ts';
+import { mergePatchBetween } from './patch.ts';
+import { quantityOf } from './quantity.ts';
+import { RackView } from './rack-view.ts';
+import { diskRuleOf, poolsOf, selectorOf } from './wish.ts';
+
+/** The host as the rulebook has it, idle: only what it is and has counts here, not who has it now. */
+const idle = ({ id, name, profile, firmware, identified, inventory }: HostJson): Host => ({
+  ...newHost({ id, name, state: 'enrolled', macs: [] }, 0),
+  state: 'available',
+  profile: { ...plainProfile, labels: profile.labels, pool: profile.pool, rack: profile.rack, failureDomain: profile.failureDomain },
+  firmware,
+  identified: identified === null ? null : { at: identified.at, ...wordsOf(identified) },
+  inventory,
+});
+const wordsOf = ({ vendor, model }: NonNullable<HostJson['identified']>): { readonly vendor?: string; readonly model?: string } => ({
+  ...(vendor === undefined ? {} : { vendor }),
+  ...(model === undefined ? {} : { model }),
+});
+const around = { now: 0, awaited: undefined, places: new Map<string, number>() };
+
+/** As Kubernetes names architectures, from what `uname -m` says. */
+const architectures: Readonly<Record<string, string>> = {
+  x86_64: 'amd64',
+  amd64: 'amd64',
+  aarch64: 'arm64',
+  arm64: 'arm64',
+  s390x: 's390x',
+  ppc64le: 'ppc64le',
+};
+export interface TemplateStatus {
+  readonly capacity: Readonly<Record<string, string>>;
+  readonly nodeInfo: { readonly operatingSystem: string; readonly architecture?: string };
+}
+/** undefined where no host of the rack could ever fit, or the spec says nothing that is understood. */
+export const capacityOf = (spec: MachineSpec, poolsAllowed: readonly string[], hosts: readonly HostJson[]): TemplateStatus | undefined => {
+  const selector = selectorSchema.safeParse(selectorOf({ spec, failureDomain: undefined, failureDomainBy: 'None', poolsAllowed }));
+  const rule = diskRuleSchema.safeParse(diskRuleOf(spec));
+  if (!selector.success || !rule.success) return undefined;
+  const wish: Wish = { selector: selector.data, rule: rule.data, imageBytes: 0, isNamed: spec.host !== undefined };
+  const fitting = hosts
+    .filter(({ name, id, state }) => state !== 'discovered' && (spec.host === undefined || spec.host === name || spec.host === id))
+    .map(idle)
+    .filter((host) => misfit(host, wish, around) === undefined);
+  const inventory = fitting.toSorted(byPreference)[0]?.inventory;
+  if (inventory === undefined || inventory === null) return undefined;
+  const disk = chooseDisk(rule.data, inventory.disks);
+  const architecture = architectures[inventory.arch];
+  return {
+    capacity: {
+      // What a kubelet counts are the threads.
+      cpu: String(Math.max(inventory.cpu.threads, inventory.cpu.cores)),
+      memory: quantityOf(inventory.memoryBytes),
+      ...('chosen' in disk ? { 'ephemeral-storage': quantityOf(disk.chosen.sizeBytes) } : {}),
+    },
+    nodeInfo: { operatingSystem: 'linux', ...(architecture === undefined ? {} : { architecture }) },
+  };
+};
+
+const statusAfter = (tools: Tools, object: KubeObject, hosts: readonly HostJson[]): TemplateStatus | undefined => {
+  const parsed = machineTemplateSpec.safeParse(object.spec ?? {});
+  if (!parsed.success) return undefined;
+  return capacityOf(parsed.data.template.spec, poolsOf(tools.settings.pools, object.metadata.namespace ?? ''), hosts);
+};
+export const templateReconciler = (tools: Tools): Reconciler => {
+  const rack = new RackView(tools.metal, tools.world.clock);
+  const kind = kinds.bareMetalMachineTemplate;
+  return {
+    kind,
+    async reconcile(key) {
+      const object = tools.cache.get(kind, key);
+      if (object === undefined || object.metadata.deletionTimestamp !== undefined) return {};
+      if (object.metadata.annotations?.[capi.paused] !== undefined) return {};
+      const after = statusAfter(tools, object, await rack.hosts());
+      const again = { requeueAfterMs: limits.kubeResyncMs };
+      if (after === undefined) return again;
+      const before = (object.status ?? {}) as Readonly<Record<string, unknown>>;
+      const patch = mergePatchBetween(before, { ...before, ...after });
+      if (patch === undefined) return again;
+      tools.cache.note(kind, await tools.api.patch(kind, keyOf(object), { status: patch }, { fieldManager, subresource: 'status' }));
+      return again;
+    },
+  };
+};
