@@ -1,0 +1,99 @@
+/** What the controller may do in the management cluster, with the reason of each line. Nothing else is granted. */
+
+export interface Right {
+  /** Empty for the core group. */
+  readonly group: string;
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  readonly why: string;
+}
+const infrastructure = 'infrastructure.cluster.x-k8s.io';
+const read = ['get', 'list', 'watch'] as const;
+const reconciled = ['baremetalclusters', 'baremetalmachines', 'baremetalremediations', 'packetclusters', 'packetmachines'];
+const of = (resources: readonly string[], part: string): readonly string[] => resources.map((resource) => `${resource}/${part}`);
+
+/** In all namespaces. */
+export const clusterRights: readonly Right[] = [
+  {
+    group: infrastructure,
+    resources: reconciled,
+    verbs: [...read, 'patch'],
+    why: 'claim ID, provider ID, endpoint and finalizer are applied to them; Cluster API creates and deletes them',
+  },
+  { group: infrastructure, resources: of(reconciled, 'status'), verbs: ['patch'], why: 'their conditions, addresses and hosts' },
+  {
+    group: infrastructure,
+    resources: of(reconciled, 'finalizers'),
+    verbs: ['update'],
+    why: 'to own an IPAddressClaim so that it blocks the deletion of its owner',
+  },
+  {
+    group: infrastructure,
+    resources: ['baremetalmachinetemplates', 'packetmachinetemplates'],
+    verbs: [...read],
+    why: 'what the smallest host that fits a template has',
+  },
+  {
+    group: infrastructure,
+    resources: ['baremetalmachinetemplates/status', 'packetmachinetemplates/status'],
+    verbs: ['patch'],
+    why: 'the capacity by which the autoscaler scales from zero',
+  },
+  {
+    group: infrastructure,
+    resources: ['rackhosts'],
+    verbs: [...read, 'create', 'patch', 'delete'],
+    why: 'the mirror of the rack comes and goes with its hosts',
+  },
+  { group: infrastructure, resources: ['rackhosts/status'], verbs: ['patch'], why: 'what the mirror shows' },
+  {
+    group: 'cluster.x-k8s.io',
+    resources: ['clusters', 'machines', 'machinesets', 'machinedeployments'],
+    verbs: [...read],
+    why: 'whether a cluster is paused, what a machine waits for, and whose successor it is',
+  },
+  {
+    group: 'cluster.x-k8s.io',
+    resources: ['machines'],
+    verbs: ['patch'],
+    why: 'skip-remediation stands on a machine while it is updated in place',
+  },
+  {
+    group: 'cluster.x-k8s.io',
+    resources: ['machines/status'],
+    verbs: ['patch'],
+    why: 'OwnerRemediated=False hands a machine that nothing helped to its owner',
+  },
+  {
+    group: 'ipam.cluster.x-k8s.io',
+    resources: ['ipaddressclaims'],
+    verbs: [...read, 'create', 'patch', 'delete'],
+    why: 'static addresses and endpoints are taken from pools and given back',
+  },
+  { group: 'ipam.cluster.x-k8s.io', resources: ['ipaddresses'], verbs: [...read], why: 'the addresses that a pool gave' },
+  {
+    group: '',
+    resources: ['secrets'],
+    verbs: [...read],
+    why: "a machine's bootstrap data, and the kubeconfig of a workload cluster for cordon, drain and join",
+  },
+  { group: 'events.k8s.io', resources: ['events'], verbs: ['create', 'patch'], why: 'what happens is told at the object' },
+  {
+    group: 'apiextensions.k8s.io',
+    resources: ['customresourcedefinitions'],
+    verbs: [...read],
+    why: 'which versions of the kinds of Cluster API and IPAM are served',
+  },
+];
+/** In the namespace of the controller alone. */
+export const ownRights: readonly Right[] = [
+  {
+    group: 'coordination.k8s.io',
+    resources: ['leases'],
+    verbs: ['get', 'create', 'update', 'patch'],
+    why: 'of several controllers one works',
+  },
+];
+
+/** As a rule of a Role or ClusterRole. */
+export const ruleOf = ({ group, resources, verbs }: Right): object => ({ apiGroups: [group], resources, verbs });
