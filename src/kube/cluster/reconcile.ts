@@ -8,7 +8,7 @@ import { failureDomainOf } from '../machine/facts.ts';
 import { addressClaim, addressClaimName, grantOf } from '../machine/ipam.ts';
 import type { Get } from '../machine/ipam.ts';
 import { pausedBy } from '../machine/look.ts';
-import { mergePatchBetween } from '../machine/patch.ts';
+import { mergePatchBetween } from '../patch.ts';
 import { RackView } from '../machine/rack-view.ts';
 import { isWatched, referred } from '../machine/reconcile.ts';
 import { sooner } from '../machine/show.ts';

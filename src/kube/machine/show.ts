@@ -9,7 +9,7 @@ import { limits } from '../../limits.ts';
 import type { MachineAdapter } from './adapter.ts';
 import { factsOf } from './facts.ts';
 import type { Seen } from './look.ts';
-import { mergePatchBetween } from './patch.ts';
+import { mergePatchBetween } from '../patch.ts';
 import type { Report } from './view.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

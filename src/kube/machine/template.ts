@@ -12,7 +12,7 @@ import { keyOf, kinds } from '../objects.ts';
 import type { KubeObject } from '../objects.ts';
 import { machineTemplateSpec } from '../schema/bare-metal.ts';
 import type { MachineSpec } from '../schema/bare-metal.ts';
-import { mergePatchBetween } from './patch.ts';
+import { mergePatchBetween } from '../patch.ts';
 import { quantityOf } from './quantity.ts';
 import { RackView } from './rack-view.ts';
 import { diskRuleOf, poolsOf, selectorOf } from './wish.ts';
