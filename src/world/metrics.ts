@@ -16,6 +16,12 @@ export const counters = {
   host_transitions: { help: 'Changes of state of hosts', labels: ['from', 'to'] },
   boots: { help: 'Network boots that ended: served, failed, contested, or given_up before an agent came', labels: ['outcome'] },
   host_failures: { help: 'Steps of hosts that failed, by code', labels: ['code'] },
+  kube_requests: {
+    help: 'Requests to the Kubernetes API server, by verb, kind and HTTP status (0: no answer)',
+    labels: ['verb', 'kind', 'status'],
+  },
+  kube_reconcile_errors: { help: 'Reconciliations of Kubernetes objects that failed, by kind and code', labels: ['kind', 'code'] },
+  kube_watch_restarts: { help: 'Watches that were begun anew: ended by the server, failed, or the HTTP status', labels: ['kind', 'why'] },
 } as const satisfies Record<string, Metric>;
 /** Counted where the thing is done, and read at the moment of the question; they too only ever grow, and are `remuda_<name>_total`. */
 export const tallies = {
@@ -33,6 +39,7 @@ export const durations = {
   control_step_seconds: { help: 'Time of one activation of the control loop', labels: ['step'] },
   store_write_seconds: { help: 'Time until a change was durable', labels: [] },
   provision_seconds: { help: 'From the claim, or its next generation, to provisioned', labels: [] },
+  kube_reconcile_seconds: { help: 'Time of one reconciliation of a Kubernetes object', labels: ['kind'] },
   state_seconds: { help: 'How long hosts were in a state that they left', labels: ['state'] },
 } as const satisfies Record<string, Metric>;
 /** What is read at the moment of the question. */
@@ -44,6 +51,10 @@ export const gauges = {
   images: { help: 'Images by name', labels: [] },
   control_running: { help: 'Activations of the control loop that run now, one for a host', labels: [] },
   control_queued: { help: 'Hosts that changed while their activation runs, and come again at once', labels: [] },
+  kube_leading: { help: '1 where this controller holds the lease, or needs none', labels: [] },
+  kube_synced: { help: '1 where a watch of the Kubernetes API has its first list', labels: ['kind'] },
+  kube_queued: { help: 'Kubernetes objects that wait for a worker', labels: ['kind'] },
+  kube_reconciling: { help: 'Reconciliations of Kubernetes objects that run now', labels: [] },
   other_dhcp_servers: { help: 'DHCP servers on our wires that are not ours', labels: [] },
   leases: { help: 'DHCP leases that have not ended', labels: [] },
   free_bytes: { help: 'Free space where images and the store live', labels: [] },

@@ -28,13 +28,14 @@ test('claimed, failed, healed, provisioned, released: no counter below the API i
 
     const families = readExposition(await meter.text([]));
     const samples = (name: string) => families.get(`remuda_${name}`)?.samples ?? [];
-    const ofTheApi = (name: string): boolean => name.startsWith('api_');
+    // The simulated rack is asked without the API, and knows no Kubernetes.
+    const isElsewhere = (name: string): boolean => name.startsWith('api_') || name.startsWith('kube_');
     const absent = [
       ...Object.keys(counters).filter((name) => !samples(`${name}_total`).some(({ value }) => value > 0)),
       ...Object.keys(durations).filter((name) => !samples(name).some(({ name: part, value }) => part.endsWith('_count') && value > 0)),
     ];
     assert.deepEqual(
-      absent.filter((name) => !ofTheApi(name)),
+      absent.filter((name) => !isElsewhere(name)),
       [],
     );
     const total = (name: string, labels: Readonly<Record<string, string>>): number =>
