@@ -8,15 +8,15 @@ import { failureDomainOf } from '../machine/facts.ts';
 import { addressClaim, addressClaimName, grantOf } from '../machine/ipam.ts';
 import type { Get } from '../machine/ipam.ts';
 import { pausedBy } from '../machine/look.ts';
-import { mergePatchBetween } from '../patch.ts';
 import { RackView } from '../machine/rack-view.ts';
 import { isWatched, referred } from '../machine/reconcile.ts';
 import { sooner } from '../machine/show.ts';
 import { poolsOf } from '../machine/wish.ts';
 import { capi, fieldManager, finalizers } from '../names.ts';
-import { groupOf, keyOf, kinds } from '../objects.ts';
+import { groupOf, kinds } from '../objects.ts';
 import type { Key, KubeObject } from '../objects.ts';
 import { conditionsOf, mergeConditions } from '../runtime/conditions.ts';
+import { writerOf } from '../runtime/writer.ts';
 import { clusterSpec } from '../schema/bare-metal.ts';
 import type { ClusterSpec } from '../schema/bare-metal.ts';
 import { decideCluster } from './decide.ts';
@@ -98,16 +98,6 @@ export const failureDomainsOf = (
     .map((name) => ({ name, controlPlane: true }));
 };
 
-type Write = { readonly metadata?: unknown; readonly spec?: unknown; readonly status?: unknown };
-const write = async (tools: Tools, { metadata }: KubeObject, patch: Write): Promise<void> => {
-  const { resourceVersion } = metadata;
-  const written = await tools.api.patch(kind, keyOf({ metadata }), patch, {
-    fieldManager,
-    ...(patch.status === undefined ? {} : { subresource: 'status' as const }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-  });
-  tools.cache.note(kind, written);
-};
 const show = async (tools: Tools, rack: RackView, seen: Seen, step: Extract<ClusterStep, { do: 'show' }>): Promise<Result> => {
   const { object, spec } = seen;
   const { namespace = '', generation } = object.metadata;
@@ -122,8 +112,7 @@ const show = async (tools: Tools, rack: RackView, seen: Seen, step: Extract<Clus
       observedGeneration: generation,
     };
   }
-  const patch = mergePatchBetween(before, { ...before, ...facts, conditions });
-  if (patch !== undefined) await write(tools, object, { status: patch });
+  await writerOf(tools).setStatus(kind, object, { ...before, ...facts, conditions });
   return sooner(step.againMs, step.isProvisioned === true ? limits.kubeResyncMs : undefined);
 };
 const askAddress = async (tools: Tools, rack: RackView, seen: Seen): Promise<Result> => {
@@ -145,26 +134,13 @@ const askAddress = async (tools: Tools, rack: RackView, seen: Seen): Promise<Res
 const act = async (tools: Tools, rack: RackView, seen: Seen): Promise<Result> => {
   const { object, view } = seen;
   const step = decideCluster(view);
-  const held = object.metadata.finalizers ?? [];
-  switch (step.do) {
-    case 'nothing':
-      return {};
-    case 'show':
-      return show(tools, rack, seen, step);
-    case 'add-finalizer':
-      await write(tools, object, { metadata: { finalizers: [...held, finalizers.cluster] } });
-      return { requeueAfterMs: 10 };
-    case 'ask-address':
-      return askAddress(tools, rack, seen);
-    case 'write-endpoint':
-      await write(tools, object, { spec: { controlPlaneEndpoint: step.endpoint } });
-      return { requeueAfterMs: 10 };
-    case 'drop-finalizer': {
-      const left = held.filter((one) => one !== finalizers.cluster);
-      await write(tools, object, { metadata: { finalizers: left.length === 0 ? null : left } });
-      return {};
-    }
-  }
+  const writer = writerOf(tools);
+  if (step.do === 'show') return show(tools, rack, seen, step);
+  if (step.do === 'ask-address') return askAddress(tools, rack, seen);
+  if (step.do === 'add-finalizer') await writer.addFinalizer(kind, object, finalizers.cluster);
+  if (step.do === 'write-endpoint') await writer.merge(kind, object, { spec: { controlPlaneEndpoint: step.endpoint } });
+  if (step.do === 'drop-finalizer') await writer.removeFinalizer(kind, object, finalizers.cluster);
+  return step.do === 'add-finalizer' || step.do === 'write-endpoint' ? { requeueAfterMs: 10 } : {};
 };
 
 export const clusterWatches: readonly Watch[] = [{ kind }, { kind: kinds.cluster }];

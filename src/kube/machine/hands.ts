@@ -1,11 +1,13 @@
 /** Does the one step that was decided. What touches metal is decided once more by what the API server says at that moment. */
-import { RemudaError, reasonOf } from '../../errors.ts';
+import { codeOf, reasonOf, RemudaError } from '../../errors.ts';
+import type { Code } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { isConflict, KubeError } from '../api.ts';
 import type { Result, Tools } from '../controller.ts';
 import { capi, fieldManager, ours, reasons } from '../names.ts';
 import { keyOf, kinds } from '../objects.ts';
 import type { KubeObject } from '../objects.ts';
+import { writerOf } from '../runtime/writer.ts';
 import type { MachineAdapter } from './adapter.ts';
 import { addressClaim, addressClaimName } from './ipam.ts';
 import { decideMachine } from './lifecycle.ts';
@@ -25,6 +27,7 @@ export interface Hands {
 /** The next step is taken by the next look. */
 const next: Result = { requeueAfterMs: 10 };
 
+/** What the API server holds must be what was looked at: between the two it may have been moved. */
 const write = async ({ tools, adapter }: Hands, { metadata }: KubeObject, patch: unknown): Promise<void> => {
   const { resourceVersion, uid } = metadata;
   const exactly = { ...(resourceVersion === undefined ? {} : { resourceVersion }), ...(uid === undefined ? {} : { uid }) };
@@ -32,36 +35,39 @@ const write = async ({ tools, adapter }: Hands, { metadata }: KubeObject, patch:
   tools.cache.note(adapter.kind, written);
 };
 
-/** Why the rack refused a claim, in our reasons; and when to ask again. */
+/** What must be changed by somebody before the same claim can be taken. */
+const refusedFor: Partial<Record<Code, string>> = {
+  'image-not-found': reasons.imageNotFound,
+  'bad-request': reasons.invalid,
+  'too-large': reasons.invalid,
+  'host-not-found': reasons.invalid,
+  'disk-missing': reasons.invalid,
+  'disk-ambiguous': reasons.invalid,
+  'disk-too-small': reasons.invalid,
+  'image-invalid': reasons.invalid,
+  'image-unsigned': reasons.invalid,
+  'signature-invalid': reasons.invalid,
+};
+/** What passes: another one was quicker, or the host is busy. */
+const passing: ReadonlySet<Code> = new Set([
+  'host-claimed',
+  'state-conflict',
+  'version-conflict',
+  'precondition-failed',
+  'claim-exists',
+  'rate-limited',
+]);
+/** Why the rack refused a claim, in our reasons; and when to ask again: a change of the rack wakes those that wait for a host. */
 export const refusalOf = (error: unknown): { readonly reason: string; readonly message: string; readonly againMs: number } => {
   const message = reasonOf(error);
-  const code = error instanceof RemudaError ? error.code : 'internal';
-  const said = (reason: string, againMs: number = limits.kubeBackoffMostMs) => ({ reason, message, againMs });
-  switch (code) {
-    case 'no-host-fits':
-      return said(isReserved(error) ? reasons.waitingForReserved : reasons.waitingForHost);
-    case 'image-not-found':
-      return said(reasons.imageNotFound);
-    case 'host-claimed':
-    case 'state-conflict':
-    case 'version-conflict':
-    case 'precondition-failed':
-    case 'claim-exists':
-    case 'rate-limited':
-      return said(reasons.waitingForHost, limits.kubeLookAgainMs);
-    case 'bad-request':
-    case 'too-large':
-    case 'host-not-found':
-    case 'disk-missing':
-    case 'disk-ambiguous':
-    case 'disk-too-small':
-    case 'image-invalid':
-    case 'image-unsigned':
-    case 'signature-invalid':
-      return said(reasons.invalid);
-    default:
-      return { reason: reasons.rackUnreachable, message: `the rack did not take the claim: ${message}`, againMs: limits.kubeLookAgainMs };
-  }
+  const code = codeOf(error);
+  const { kubeBackoffMostMs: late, kubeLookAgainMs: soon } = limits;
+  if (code === 'no-host-fits')
+    return { reason: isReserved(error) ? reasons.waitingForReserved : reasons.waitingForHost, message, againMs: late };
+  const refused = refusedFor[code];
+  if (refused !== undefined) return { reason: refused, message, againMs: late };
+  if (passing.has(code)) return { reason: reasons.waitingForHost, message, againMs: soon };
+  return { reason: reasons.rackUnreachable, message: `the rack did not take the claim: ${message}`, againMs: soon };
 };
 const isReserved = (error: unknown): boolean => {
   const classes = error instanceof RemudaError ? error.values['classes'] : undefined;
@@ -100,7 +106,6 @@ const release = async (hands: Hands, seen: Seen): Promise<Result> => {
 };
 const dropFinalizer = async (hands: Hands, { object, view }: Seen, abandoned: string | undefined): Promise<Result> => {
   const { tools, adapter, quiet } = hands;
-  const left = (object.metadata.finalizers ?? []).filter((one) => one !== adapter.finalizer);
   if (abandoned !== undefined)
     tools.events.record(object, {
       type: 'Warning',
@@ -108,7 +113,7 @@ const dropFinalizer = async (hands: Hands, { object, view }: Seen, abandoned: st
       action: 'Release',
       note: `claim ${view.claimId}: ${abandoned}. Look whether the rack still holds it`,
     });
-  await write(hands, object, { metadata: { finalizers: left.length === 0 ? null : left } });
+  await writerOf(tools).removeFinalizer(adapter.kind, object, adapter.finalizer);
   quiet.forget(object.metadata.uid ?? '');
   return {};
 };
@@ -133,39 +138,33 @@ const askAddresses = async (hands: Hands, seen: Seen): Promise<Result> => {
 const shown = async ({ tools, quiet, adapter }: Hands, seen: Seen, report: Report, againMs: number | undefined): Promise<Result> =>
   sooner(againMs, (await show(tools, quiet, adapter, { seen, report })).requeueAfterMs);
 
-const takeStep = async (hands: Hands, seen: Seen, step: Step): Promise<Result> => {
-  const { object, view } = seen;
-  const { adapter } = hands;
-  switch (step.do) {
-    case 'nothing':
-      return sooner(step.againMs);
-    case 'show':
-      return shown(hands, seen, step.report, step.againMs);
-    case 'add-finalizer':
-      await write(hands, object, { metadata: { finalizers: [...(object.metadata.finalizers ?? []), adapter.finalizer] } });
-      return next;
-    case 'write-claim-id':
-      await write(hands, object, {
-        metadata: { annotations: { [capi.blockMove]: 'a host is being claimed' } },
-        spec: { claimID: view.claimId },
-      });
-      return next;
-    case 'write-provider-id': {
-      const host = view.rack.is === 'held' ? view.rack.host.name : undefined;
-      const annotations = { [capi.blockMove]: null, ...(host === undefined ? {} : { [ours.host]: host }) };
-      await write(hands, object, { metadata: { annotations }, spec: { providerID: view.providerIdWanted } });
-      return next;
-    }
-    case 'ask-addresses':
-      return askAddresses(hands, seen);
-    case 'claim':
-      return claim(hands, seen, step.request);
-    case 'release':
-      return release(hands, seen);
-    case 'drop-finalizer':
-      return dropFinalizer(hands, seen, step.abandoned);
-  }
+type Handle<K extends Step['do']> = (hands: Hands, seen: Seen, step: Extract<Step, { readonly do: K }>) => Promise<Result>;
+const handles: { readonly [K in Step['do']]: Handle<K> } = {
+  nothing: (_hands, _seen, { againMs }) => Promise.resolve(sooner(againMs)),
+  show: (hands, seen, { report, againMs }) => shown(hands, seen, report, againMs),
+  'add-finalizer': async ({ tools, adapter }, { object }) => {
+    await writerOf(tools).addFinalizer(adapter.kind, object, adapter.finalizer);
+    return next;
+  },
+  'write-claim-id': async (hands, { object, view }) => {
+    const annotations = { [capi.blockMove]: 'a host is being claimed' };
+    await write(hands, object, { metadata: { annotations }, spec: { claimID: view.claimId } });
+    return next;
+  },
+  'write-provider-id': async (hands, { object, view }) => {
+    const host = view.rack.is === 'held' ? view.rack.host.name : undefined;
+    const annotations = { [capi.blockMove]: null, ...(host === undefined ? {} : { [ours.host]: host }) };
+    await write(hands, object, { metadata: { annotations }, spec: { providerID: view.providerIdWanted } });
+    return next;
+  },
+  'ask-addresses': (hands, seen) => askAddresses(hands, seen),
+  claim: (hands, seen, { request }) => claim(hands, seen, request),
+  release: (hands, seen) => release(hands, seen),
+  'drop-finalizer': (hands, seen, { abandoned }) => dropFinalizer(hands, seen, abandoned),
 };
+const takeStep = <K extends Step['do']>(hands: Hands, seen: Seen, step: Extract<Step, { readonly do: K }>): Promise<Result> =>
+  (handles[step.do] as Handle<K>)(hands, seen, step);
+
 /** What cannot be taken back is never done by what a cache said: the object may be paused, moved or deleted by now. */
 const isGrave = ({ do: what }: Step): boolean => what === 'claim' || what === 'release' || what === 'drop-finalizer';
 

@@ -17,7 +17,8 @@ import type { MachineView, Step } from './view.ts';
 export interface Rule {
   /** One clause; the tests name it. */
   readonly when: string;
-  readonly then: (view: MachineView, nowMs: number) => Step | undefined;
+  /** undefined: the next rule is asked. */
+  readonly step: (view: MachineView, nowMs: number) => Step | undefined;
 }
 const nothing = (why: string): Step => ({ do: 'nothing', why });
 /** Nothing tells us when these change; everything else wakes us. */
@@ -35,12 +36,12 @@ const guards: readonly Rule[] = [
   {
     // clusterctl strips all other annotations before it deletes: this one alone tells that the host lives on elsewhere.
     when: 'deleted because it was moved',
-    then: ({ deletion }) =>
+    step: ({ deletion }) =>
       deletion?.isForMove === true ? nothing('moved to another cluster: its host is none of ours any more') : undefined,
   },
-  { when: 'no Machine', then: ({ hasMachine }) => (hasMachine ? undefined : nothing('no Machine owns it yet')) },
-  { when: 'no Cluster', then: ({ cluster }) => (cluster === undefined ? nothing('its Cluster is not there') : undefined) },
-  { when: 'paused', then: ({ paused }) => (paused === undefined ? undefined : { do: 'show', report: pausedReport(paused) }) },
+  { when: 'no Machine', step: ({ hasMachine }) => (hasMachine ? undefined : nothing('no Machine owns it yet')) },
+  { when: 'no Cluster', step: ({ cluster }) => (cluster === undefined ? nothing('its Cluster is not there') : undefined) },
+  { when: 'paused', step: ({ paused }) => (paused === undefined ? undefined : { do: 'show', report: pausedReport(paused) }) },
 ];
 
 const poweringOff = (host: HostJson, view: MachineView, nowMs: number): Step => {
@@ -51,23 +52,23 @@ const poweringOff = (host: HostJson, view: MachineView, nowMs: number): Step => 
   return { do: 'show', report, againMs: isStuck ? soonMs : Math.min(soonMs, leftMs) };
 };
 const deleted: readonly Rule[] = [
-  { when: 'deleted, not held by us', then: ({ hasFinalizer }) => (hasFinalizer ? undefined : nothing('others hold it yet')) },
+  { when: 'deleted, not held by us', step: ({ hasFinalizer }) => (hasFinalizer ? undefined : nothing('others hold it yet')) },
   {
     when: 'deleted, its claim is not ours',
-    then: (view) => (foreign(view) === undefined ? undefined : { do: 'drop-finalizer' }),
+    step: (view) => (foreign(view) === undefined ? undefined : { do: 'drop-finalizer' }),
   },
-  { when: 'deleted, host held', then: (view) => (heldHost(view) === undefined ? undefined : { do: 'release' }) },
+  { when: 'deleted, host held', step: (view) => (heldHost(view) === undefined ? undefined : { do: 'release' }) },
   {
     when: 'deleted, no host',
-    then: ({ rack }) => (rack.is === 'unknown' || rack.is === 'over' ? { do: 'drop-finalizer' } : undefined),
+    step: ({ rack }) => (rack.is === 'unknown' || rack.is === 'over' ? { do: 'drop-finalizer' } : undefined),
   },
   {
     when: 'deleted, host seen off',
-    then: ({ rack }) => (rack.is === 'leaving' && rack.offAt !== null ? { do: 'drop-finalizer' } : undefined),
+    step: ({ rack }) => (rack.is === 'leaving' && rack.offAt !== null ? { do: 'drop-finalizer' } : undefined),
   },
   {
     when: 'deleted, abandoned by hand',
-    then: ({ deletion, claimId, rack }) => {
+    step: ({ deletion, claimId, rack }) => {
       if (deletion?.abandons !== claimId) return undefined;
       const what = rack.is === 'leaving' ? `host ${rack.host.name} was never seen off` : 'the rack could not be asked';
       return { do: 'drop-finalizer', abandoned: `${what}; let go by hand` };
@@ -75,20 +76,20 @@ const deleted: readonly Rule[] = [
   },
   {
     when: 'deleted, rack away',
-    then: ({ rack }) =>
+    step: ({ rack }) =>
       rack.is === 'unreachable' ? { do: 'show', report: rackAwayWhileDeleting(rack.message), againMs: soonMs } : undefined,
   },
   {
     when: 'deleted, host not off yet',
-    then: (view, nowMs) => (view.rack.is === 'leaving' ? poweringOff(view.rack.host, view, nowMs) : undefined),
+    step: (view, nowMs) => (view.rack.is === 'leaving' ? poweringOff(view.rack.host, view, nowMs) : undefined),
   },
 ];
 
 const holding: readonly Rule[] = [
-  { when: 'no finalizer', then: ({ hasFinalizer }) => (hasFinalizer ? undefined : { do: 'add-finalizer' }) },
+  { when: 'no finalizer', step: ({ hasFinalizer }) => (hasFinalizer ? undefined : { do: 'add-finalizer' }) },
   {
     when: 'rack away',
-    then: ({ rack, wasProvisioned }) => {
+    step: ({ rack, wasProvisioned }) => {
       if (rack.is !== 'unreachable') return undefined;
       // What runs, runs: a daemon that is restarted is no reason to call a whole cluster not ready.
       if (wasProvisioned) return { do: 'nothing', why: rack.message, againMs: soonMs };
@@ -97,7 +98,7 @@ const holding: readonly Rule[] = [
   },
   {
     when: 'its claim is not ours',
-    then: (view) => {
+    step: (view) => {
       const host = foreign(view);
       if (host === undefined) return undefined;
       const message = `claim ${view.claimId} holds host ${host.name} for ${host.claim?.owner ?? 'nobody'}: spec.claimID was copied; take it out`;
@@ -106,7 +107,7 @@ const holding: readonly Rule[] = [
   },
   {
     when: 'its claim is over',
-    then: ({ rack, claimId }) => {
+    step: ({ rack, claimId }) => {
       if (rack.is !== 'leaving' && rack.is !== 'over') return undefined;
       const message = `claim ${claimId} was released at the rack: the host is another's by now, or will be. Delete the Machine to get another one`;
       return { do: 'show', report: goneReport(message) };
@@ -114,7 +115,7 @@ const holding: readonly Rule[] = [
   },
   {
     when: 'its claim is lost',
-    then: ({ rack, claimId, providerId, wasProvisioned }) => {
+    step: ({ rack, claimId, providerId, wasProvisioned }) => {
       if (rack.is !== 'unknown' || (providerId === undefined && !wasProvisioned)) return undefined;
       const message = `the rack knows no claim ${claimId}, but this machine had a host by it. Is it the right daemon? Else delete the Machine`;
       return { do: 'show', report: goneReport(message), againMs: soonMs };
@@ -122,25 +123,25 @@ const holding: readonly Rule[] = [
   },
   {
     when: 'host held, claim ID not written',
-    then: (view) => (heldHost(view) !== undefined && !view.isClaimIdWritten ? { do: 'write-claim-id' } : undefined),
+    step: (view) => (heldHost(view) !== undefined && !view.isClaimIdWritten ? { do: 'write-claim-id' } : undefined),
   },
   {
     when: 'another provider ID',
-    then: ({ providerId, providerIdWanted }) =>
+    step: ({ providerId, providerIdWanted }) =>
       providerId === undefined || providerId === providerIdWanted
         ? undefined
         : { do: 'show', report: invalidReport(`spec.providerID is ${providerId}; it is ours to write, and would be ${providerIdWanted}`) },
   },
   {
     when: 'host runs, not told',
-    then: (view) =>
+    step: (view) =>
       heldHost(view)?.state === 'provisioned' && (view.providerId === undefined || view.isMoveBlocked)
         ? { do: 'write-provider-id' }
         : undefined,
   },
   {
     when: 'host held',
-    then: (view) => {
+    step: (view) => {
       const host = heldHost(view);
       if (host === undefined) return undefined;
       const { isUpdating, providerId } = view;
@@ -152,29 +153,29 @@ const holding: readonly Rule[] = [
 const claiming: readonly Rule[] = [
   {
     when: 'infrastructure of the cluster not ready',
-    then: ({ cluster }) =>
+    step: ({ cluster }) =>
       cluster?.isReady === true
         ? undefined
         : { do: 'show', report: waitingReport(reasons.waitingForCluster, 'the infrastructure of the Cluster is not provisioned yet') },
   },
   {
     when: 'cannot be claimed yet',
-    then: ({ plan }) =>
+    step: ({ plan }) =>
       plan.is === 'waiting' ? { do: 'show', report: waitingReport(plan.reason, plan.message), againMs: soonMs } : undefined,
   },
   {
     when: 'can never be claimed',
-    then: ({ plan }) =>
+    step: ({ plan }) =>
       plan.is === 'refused'
         ? { do: 'show', report: waitingReport(plan.reason, plan.message), againMs: limits.kubeBackoffMostMs }
         : undefined,
   },
   {
     when: 'claim ID not written',
-    then: ({ isClaimIdWritten, isMoveBlocked }) => (isClaimIdWritten && isMoveBlocked ? undefined : { do: 'write-claim-id' }),
+    step: ({ isClaimIdWritten, isMoveBlocked }) => (isClaimIdWritten && isMoveBlocked ? undefined : { do: 'write-claim-id' }),
   },
-  { when: 'addresses not asked for', then: ({ plan }) => (plan.is === 'addresses-unasked' ? { do: 'ask-addresses' } : undefined) },
-  { when: 'may be claimed', then: ({ plan }) => (plan.is === 'ready' ? { do: 'claim', request: plan.request } : undefined) },
+  { when: 'addresses not asked for', step: ({ plan }) => (plan.is === 'addresses-unasked' ? { do: 'ask-addresses' } : undefined) },
+  { when: 'may be claimed', step: ({ plan }) => (plan.is === 'ready' ? { do: 'claim', request: plan.request } : undefined) },
 ];
 
 /** In the order in which they are asked. */
@@ -185,8 +186,8 @@ export const machineRules: { readonly living: readonly Rule[]; readonly deleted:
 
 /** The rule that decides, for tests and the log, and its step. Total: some rule speaks for every view. */
 export const decideBy = (view: MachineView, nowMs: number): { readonly when: string; readonly step: Step } => {
-  for (const { when, then } of view.deletion === undefined ? machineRules.living : machineRules.deleted) {
-    const step = then(view, nowMs);
+  for (const { when, step: decide } of view.deletion === undefined ? machineRules.living : machineRules.deleted) {
+    const step = decide(view, nowMs);
     if (step !== undefined) return { when, step };
   }
   return { when: 'nothing to do', step: nothing('nothing to do') };

@@ -1,10 +1,10 @@
 /** Writes what a report says into the status, once, and no more often than it matters. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Result, Tools } from '../controller.ts';
-import { conditionTypes, fieldManager, reasons } from '../names.ts';
-import { keyOf } from '../objects.ts';
+import { conditionTypes, reasons } from '../names.ts';
 import type { Condition, KubeObject } from '../objects.ts';
 import { conditionsOf, mergeConditions } from '../runtime/conditions.ts';
+import { writerOf } from '../runtime/writer.ts';
 import { limits } from '../../limits.ts';
 import type { MachineAdapter } from './adapter.ts';
 import { factsOf } from './facts.ts';
@@ -94,21 +94,14 @@ export const show = async (
   { seen, report }: { readonly seen: Seen; readonly report: Report },
 ): Promise<Result> => {
   const { object } = seen;
-  const { uid = '', resourceVersion } = object.metadata;
+  const { uid = '' } = object.metadata;
   const before = (object.status ?? {}) as Fields;
   const after = plain(await statusAfter(tools, adapter, seen, report));
-  const patch = mergePatchBetween(before, after);
-  if (patch === undefined) return {};
+  if (mergePatchBetween(before, after) === undefined) return {};
   const leftMs = isDeepStrictEqual(weighty(before), weighty(after)) ? quiet.leftMs(uid) : 0;
   if (leftMs > 0) return { requeueAfterMs: leftMs };
-  const written = await tools.api.patch(
-    adapter.kind,
-    keyOf(object),
-    { status: patch },
-    { fieldManager, subresource: 'status', ...(resourceVersion === undefined ? {} : { resourceVersion }) },
-  );
+  await writerOf(tools).setStatus(adapter.kind, object, after);
   quiet.wrote(uid);
-  tools.cache.note(adapter.kind, written);
   tell(tools, object, report);
   return {};
 };

@@ -7,12 +7,12 @@ import { byPreference, misfit, selectorSchema } from '../../host/select.ts';
 import type { Wish } from '../../host/select.ts';
 import { limits } from '../../limits.ts';
 import type { Reconciler, Tools } from '../controller.ts';
-import { capi, fieldManager } from '../names.ts';
-import { keyOf, kinds } from '../objects.ts';
+import { capi } from '../names.ts';
+import { kinds } from '../objects.ts';
 import type { KubeObject } from '../objects.ts';
 import { machineTemplateSpec } from '../schema/bare-metal.ts';
 import type { MachineSpec } from '../schema/bare-metal.ts';
-import { mergePatchBetween } from '../patch.ts';
+import { writerOf } from '../runtime/writer.ts';
 import { quantityOf } from './quantity.ts';
 import { RackView } from './rack-view.ts';
 import { diskRuleOf, poolsOf, selectorOf } from './wish.ts';
@@ -88,9 +88,7 @@ export const templateReconciler = (tools: Tools): Reconciler => {
       const again = { requeueAfterMs: limits.kubeResyncMs };
       if (after === undefined) return again;
       const before = (object.status ?? {}) as Readonly<Record<string, unknown>>;
-      const patch = mergePatchBetween(before, { ...before, ...after });
-      if (patch === undefined) return again;
-      tools.cache.note(kind, await tools.api.patch(kind, keyOf(object), { status: patch }, { fieldManager, subresource: 'status' }));
+      await writerOf(tools).setStatus(kind, object, { ...before, ...after });
       return again;
     },
   };
