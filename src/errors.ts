@@ -36,6 +36,7 @@ export const codes = {
   'rate-limited': 429,
   'source-failed': 502,
   'kube-failed': 502,
+  'rack-unreachable': 502,
   'bmc-unreachable': 502,
   'bmc-refused': 502,
   'bmc-untrusted': 502,

@@ -1,0 +1,57 @@
+/** Metal over the API of a daemon elsewhere: its token says what it may do, and every answer is checked against the schemas of the API. */
+import { z } from 'zod';
+import { hostJson, imageJson, itemsOf, powerJson, standingJson, timelineJson } from '../api/types.ts';
+import type { PowerVerb, ReleaseWish } from '../control/rack.ts';
+import { DaemonCalls } from './daemon-calls.ts';
+import type { DaemonParts } from './daemon-calls.ts';
+import { unlessOver } from './local-metal.ts';
+import type { Metal } from './metal.ts';
+import { RackNews } from './rack-news.ts';
+
+const part = (text: string): string => encodeURIComponent(text);
+const hostAt = (idOrName: string): string => `/v1/hosts/${part(idOrName)}`;
+const claimAt = (claimId: string): string => `/v1/claims/${part(claimId)}`;
+const releaseQuery = ({ reserve }: ReleaseWish): string =>
+  reserve === undefined ? '' : `?${new URLSearchParams({ reserveFor: reserve.for, reserveSeconds: String(reserve.seconds) }).toString()}`;
+/** Asked twice, these interrupt twice. */
+const interrupts: ReadonlySet<PowerVerb> = new Set(['soft', 'cycle', 'reset']);
+
+/** See Metal. Needs a token of the role `operator`. */
+export const remoteMetal = (parts: DaemonParts): Metal => {
+  const calls = new DaemonCalls(parts);
+  const news = new RackNews(parts, calls);
+  const read = async <T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> =>
+    (await calls.ask({ method: 'GET', path, schema, isRepeatable: true })).value;
+  const standing = (claimId: string): ReturnType<Metal['standing']> => read(`${claimAt(claimId)}/standing`, standingJson);
+  return {
+    hosts: async () => (await read('/v1/hosts', itemsOf(hostJson))).items,
+    host: (idOrName) => read(hostAt(idOrName), hostJson),
+    images: async () => (await read('/v1/images', itemsOf(imageJson))).items,
+    standing,
+    claim: async ({ id, ...request }) => {
+      const body = { ...request, waitSeconds: 0, dryRun: false };
+      const { status, value } = await calls.ask({ method: 'PUT', path: claimAt(id), body, schema: hostJson, isRepeatable: true });
+      return { host: value, isNew: status === 201 };
+    },
+    // A second one would be the next generation, so an answer that got lost is not asked for again.
+    reprovision: async (claimId, wanted) =>
+      (await calls.ask({ method: 'POST', path: `${claimAt(claimId)}/reprovision`, body: wanted, schema: hostJson, isRepeatable: false }))
+        .value,
+    release: async (claimId, wish) => {
+      await calls
+        .ask({ method: 'DELETE', path: `${claimAt(claimId)}${releaseQuery(wish)}`, schema: hostJson, isRepeatable: true })
+        .catch((error: unknown) => unlessOver(error, () => standing(claimId)));
+    },
+    power: async (idOrName, wanted) => {
+      const path = `${hostAt(idOrName)}/power`;
+      const isRepeatable = !interrupts.has(wanted);
+      const { value } = await calls.ask({ method: 'POST', path, body: { power: wanted }, schema: powerJson, isRepeatable });
+      return { observed: value.observed, settled: value.settled };
+    },
+    retry: async (idOrName) => {
+      await calls.ask({ method: 'POST', path: `${hostAt(idOrName)}/retry`, body: {}, schema: hostJson, isRepeatable: false });
+    },
+    timeline: async (idOrName, most) => (await read(`${hostAt(idOrName)}/timeline?most=${most}`, timelineJson)).items,
+    changed: (ms, signal) => news.changed(ms, signal),
+  };
+};
