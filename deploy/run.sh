@@ -52,7 +52,7 @@ case $command in
     check
     ;;
   test)
-    set_up unit lab test build deploy go
+    set_up unit lab test build deploy kube
     check
     tests all "$@"
     ;;
@@ -63,6 +63,10 @@ case $command in
   test:interop)
     set_up unit test go
     tests interop "$@"
+    ;;
+  test:kubernetes)
+    set_up unit kube
+    tests kubernetes "$@"
     ;;
   test:deploy)
     set_up unit build deploy go

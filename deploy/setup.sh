@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up this machine: sh deploy/setup.sh [unit] [lab] [test] [build] [deploy] [go]. Without a word only the npm packages, Node 26 among them.
+# Sets up this machine: sh deploy/setup.sh [unit] [lab] [test] [build] [deploy] [kube] [go]. Without a word only the npm packages, Node 26 among them.
 # Quick and silent where nothing is missing. It needs any Node with npm 9 or newer, and root or sudo where system packages are missing.
 set -eu
 
@@ -126,6 +126,9 @@ vagrant         the Vagrantfile
 vagrant-libvirt the Vagrantfile
 systemd         the unit
 END
+    kube) cat <<'END' ;;
+util-linux      processes that end with their starter
+END
     fetch) cat <<'END' ;;
 curl            to fetch the Go tool chain
 ca-certificates to fetch the Go tool chain
@@ -184,6 +187,7 @@ programs_of() {
     build) echo busybox depmod cpio zstd ;;
     deploy) echo mmdebstrap buildah docker-compose vagrant systemd-analyze ;;
     test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay dnsmasq qemu-img xz ;;
+    kube) echo setpriv ;;
     fetch) echo curl unzip ;;
   esac
 }
@@ -283,8 +287,12 @@ groups=
 for group; do
   case $group in
     go) set_up_go ;;
+    kube)
+      set_up_go
+      groups="$groups kube"
+      ;;
     unit | lab | test | build | deploy) groups="$groups $group" ;;
-    *) die "there is no group '$group'; there are unit, lab, test, build, deploy and go" ;;
+    *) die "there is no group '$group'; there are unit, lab, test, build, deploy, kube and go" ;;
   esac
 done
 # shellcheck disable=SC2086 # one word per group

@@ -1,10 +1,12 @@
 /** Runs groups of test files one after the other, each as parallel as it may be, with one report and one summary at the end. */
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { spec } from 'node:test/reporters';
 import type { TestEvent } from 'node:test/reporters';
 import { run } from 'node:test';
+import { planeNoteName, raisePlane } from './interop/kubernetes/raise.ts';
 
 interface Group {
   readonly files: string;
@@ -18,7 +20,8 @@ const groups: Readonly<Record<string, Group>> = {
   unit: { files: 'test/**/*.test.ts', without: apart.map((folder) => `test/${folder}/**`), atOnce: Math.min(4, availableParallelism()) },
   sim: { files: 'test/sim/**/*.test.ts', atOnce: Math.min(2, availableParallelism()) },
   images: { files: 'test/images/**/*.test.ts', atOnce: 1 },
-  interop: { files: 'test/interop/**/*.test.ts', atOnce: 1 },
+  interop: { files: 'test/interop/**/*.test.ts', without: ['test/interop/kubernetes/**'], atOnce: 1 },
+  kubernetes: { files: 'test/interop/kubernetes/**/*.test.ts', atOnce: 1 },
   deploy: { files: 'test/deploy/**/*.test.ts', atOnce: 1 },
   appliance: { files: 'test/appliance/**/*.test.ts', atOnce: 1 },
   lab: { files: 'test/lab{,-qemu}/**/*.test.ts', atOnce: 1 },
@@ -43,19 +46,38 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     ending.abort();
   });
 
+/** One for all files of the run that ask for it: started before the first of them, and ended after the last one, however it ends. */
+const needsPlane = ({ files }: { readonly files: readonly string[] }): boolean =>
+  files.some((file) => resolve(file).startsWith(resolve('test/interop/kubernetes')));
+const withPlane = async (): Promise<() => Promise<void>> => {
+  const raised = await raisePlane(ending.signal);
+  // Each file then says itself why it is skipped.
+  if ('skip' in raised) return async () => {};
+  process.env[planeNoteName] = raised.note;
+  return async () => {
+    delete process.env[planeNoteName];
+    await raised.stop();
+  };
+};
+
 async function* events(plan: readonly { readonly files: readonly string[]; readonly atOnce: number }[]): AsyncGenerator<TestEvent> {
   for (const { files, atOnce } of plan) {
     if (ending.signal.aborted) break;
-    for await (const event of run({
-      files: [...files],
-      concurrency: atOnce,
-      signal: ending.signal,
-      timeout: fileMsMost,
-    }) as AsyncIterable<TestEvent>) {
-      if (event.type === 'test:summary') continue;
-      const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
-      if (name === undefined) yield event;
-      else totals.set(name, (totals.get(name) ?? 0) + Number(value));
+    const lower = needsPlane({ files }) ? await withPlane() : undefined;
+    try {
+      for await (const event of run({
+        files: [...files],
+        concurrency: atOnce,
+        signal: ending.signal,
+        timeout: fileMsMost,
+      }) as AsyncIterable<TestEvent>) {
+        if (event.type === 'test:summary') continue;
+        const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
+        if (name === undefined) yield event;
+        else totals.set(name, (totals.get(name) ?? 0) + Number(value));
+      }
+    } finally {
+      await lower?.();
     }
   }
   for (const [name, value] of totals) yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } };
