@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import type { PlaneObject } from '../../../src/lab/plane/door.ts';
 import { packageFiles } from '../../../src/kube/package/files.ts';
-import { variables } from '../../../src/kube/package/variables.ts';
+import type { variables } from '../../../src/kube/package/variables.ts';
 
 export const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   readonly version: string;
