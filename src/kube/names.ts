@@ -85,4 +85,8 @@ export const reasons = {
   abandoned: 'Abandoned',
   deleting: 'Deleting',
   remediating: 'Remediating',
+  rebootFailed: 'RebootFailed',
+  reimageFailed: 'ReimageFailed',
+  waitingForHealth: 'WaitingForHealth',
+  givenUp: 'GivenUp',
 } as const;

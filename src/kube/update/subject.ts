@@ -39,6 +39,8 @@ export interface Subject {
   readonly isControlPlane: boolean;
   /** Cluster API has told us to update it, and not taken it back. */
   readonly isUpdating: boolean;
+  /** It has at least begun to: nobody else helps the machine meanwhile. */
+  readonly isMarked: boolean;
 }
 export type Found =
   | { readonly is: 'found'; readonly subject: Subject }
@@ -84,6 +86,7 @@ export const readSubject = async (api: KubeApi, key: Key): Promise<Found> => {
   const claimId = wanted.data?.claimID;
   if (!wanted.success || claimId === undefined) return { is: 'not-ours', why: `BareMetalMachine ${namespace}/${name} has claimed no host` };
   const labels = machine.metadata.labels ?? {};
+  const marks = [machine, infra].map(({ metadata }) => metadata.annotations?.[capi.updateInProgress]);
   const drainSeconds = spec.deletion.nodeDrainTimeoutSeconds ?? 0;
   return {
     is: 'found',
@@ -102,7 +105,8 @@ export const readSubject = async (api: KubeApi, key: Key): Promise<Found> => {
       drainTimeoutMs: drainSeconds > 0 ? drainSeconds * 1000 : undefined,
       nodeName: status.nodeRef?.name,
       isControlPlane: labels[capi.controlPlane] !== undefined || labels[capi.controlPlaneName] !== undefined,
-      isUpdating: [machine, infra].every(({ metadata }) => metadata.annotations?.[capi.updateInProgress] !== undefined),
+      isUpdating: marks.every((mark) => mark !== undefined),
+      isMarked: marks.some((mark) => mark !== undefined),
     },
   };
 };
