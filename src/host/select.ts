@@ -26,6 +26,7 @@ export const selectorSchema = z.strictObject({
   pools: z.array(placeNameSchema).min(1).max(64).optional(),
   labels: z.record(labelKeySchema, labelTestSchema).optional(),
   failureDomain: placeNameSchema.optional(),
+  rack: placeNameSchema.optional(),
   cores: least.optional(),
   memoryBytes: least.optional(),
   /** Of the largest disk that may be written. */
@@ -125,7 +126,8 @@ const tests: { readonly [K in MisfitClass]: Test } = {
     const missed = wanted.find((pools) => !pools.includes(host.profile.pool));
     return missed === undefined ? undefined : { reason: `it is in pool ${host.profile.pool}, not ${missed.join(' or ')}` };
   },
-  'failure-domain': (host, { selector }) => unlike(selector.failureDomain, [host.profile.failureDomain]),
+  'failure-domain': ({ profile }, { selector }) =>
+    unlike(selector.failureDomain, [profile.failureDomain]) ?? unlike(selector.rack, [profile.rack]),
   labels: (host, { selector }) => {
     const missed = Object.entries(selector.labels ?? {}).find(([key, test]) => !passes(test, host.profile.labels[key]));
     if (missed === undefined) return undefined;

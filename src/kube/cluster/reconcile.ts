@@ -9,7 +9,7 @@ import { addressClaim, addressClaimName, grantOf } from '../machine/ipam.ts';
 import type { Get } from '../machine/ipam.ts';
 import { pausedBy } from '../machine/look.ts';
 import { RackView } from '../machine/rack-view.ts';
-import { isWatched, referred } from '../machine/reconcile.ts';
+import { referred } from '../machine/reconcile.ts';
 import { sooner } from '../machine/show.ts';
 import { poolsOf } from '../machine/wish.ts';
 import { capi, fieldManager, finalizers } from '../names.ts';
@@ -59,7 +59,7 @@ const machinesLeft = async ({ api }: Tools, cluster: KubeObject | undefined): Pr
 const look = async (tools: Tools, key: Key): Promise<Seen | undefined> => {
   const get: Get = (of, at) => Promise.resolve(tools.cache.get(of, at));
   const object = tools.cache.get(kind, key);
-  if (object === undefined || !isWatched(tools, object)) return undefined;
+  if (object === undefined) return undefined;
   const { annotations = {}, deletionTimestamp } = object.metadata;
   const cluster = await ownerCluster(get, object);
   const spec = clusterSpec.safeParse(object.spec ?? {}).data ?? {};

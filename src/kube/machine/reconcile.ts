@@ -41,11 +41,6 @@ export const referred =
     const ref = refShape.safeParse(object.spec ?? {}).data?.infrastructureRef;
     return ref?.kind === kind.kind ? [`${object.metadata.namespace ?? ''}/${ref.name}`] : [];
   };
-/** Is it in our care? `--watch-filter` shares a cluster among several controllers. */
-export const isWatched = ({ settings }: Pick<Tools, 'settings'>, { metadata }: KubeObject): boolean =>
-  (settings.watchFilter === undefined || metadata.labels?.[capi.watchFilter] === settings.watchFilter) &&
-  (settings.namespace === undefined || metadata.namespace === settings.namespace);
-
 /** The controller of one kind of machine. */
 export const machineReconciler = (tools: Tools, adapter: MachineAdapter): Reconciler => {
   const hands = { tools, adapter, quiet: quietOf(tools) };
@@ -57,7 +52,7 @@ export const machineReconciler = (tools: Tools, adapter: MachineAdapter): Reconc
     ],
     async reconcile(key) {
       const seen = await lookAt(tools, adapter, key, (kind, of) => Promise.resolve(tools.cache.get(kind, of)));
-      return seen === undefined || !isWatched(tools, seen.object) ? {} : act(hands, seen);
+      return seen === undefined ? {} : act(hands, seen);
     },
   };
 };
