@@ -47,7 +47,7 @@ export const writerOf = ({ api, cache }: Pick<Tools, 'api' | 'cache'>): Writer =
       return await setFinalizers(kind, object, left);
     },
     setStatus: async (kind, object, status) => {
-      const change = mergePatchBetween(object.status ?? {}, status);
+      const change = mergePatchBetween(object.status === undefined ? {} : (object.status as Fields), status);
       if (change === undefined) return object;
       // The conditions are a list, and a merge patch takes lists whole: nobody else's may have come meanwhile.
       const guard = 'conditions' in change ? seen(object) : uidOf(object);
