@@ -103,6 +103,22 @@ const local: LocalCommands = {
       keepKey: isKept && configured === undefined,
     });
   },
+  controller: async (wish) => {
+    const { runController } = await import('./controller.ts');
+    // Its world outlives the signal, so that the lease is given back.
+    const life = new AbortController();
+    await runController(worldAt(wish.logLevel, life.signal), wish, { version: about.version, until: ending.signal }).finally(() =>
+      life.abort(new DOMException('ended', 'AbortError')),
+    );
+    return 0;
+  },
+  capiManifests: async (folder) => {
+    const { packageFiles } = await import('./kube/package/files.ts');
+    const files = [...packageFiles(about.version)];
+    await world.files.makeFolder(folder);
+    for (const [name, text] of files) await world.files.write(`${folder}/${name}`, text);
+    return files.map(([name]) => `${folder}/${name}`);
+  },
   config: {
     check: async (path) => (await import('./config/check.ts')).checkConfig(world, path),
     example: (minimal) => (minimal ? minimalExample : fullExample),

@@ -34,6 +34,8 @@ const doors: Readonly<Record<string, readonly string[] | 'everything'>> = {
   'main.ts': 'everything',
   'serve.ts': 'everything',
   'daemon.ts': 'everything',
+  'provider.ts': 'everything',
+  'controller.ts': 'everything',
   'boot-files.ts': 'everything',
   'host-ports.ts': 'everything',
   'metering.ts': ['bmc', 'control', 'host', ...interfaces],

@@ -10,11 +10,13 @@ import { confirm, withConfirmation } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
 import { parseDisk } from './disk-option.ts';
 import { seconds } from './duration.ts';
-import { exits } from './failure.ts';
+import { exits, usage } from './failure.ts';
 import { waitProvisioned } from './follow.ts';
 import { renderChanged } from './host-view.ts';
 import { dryRuns, intentOf, intentOptions, releaseText, reprovisionAt, showDryRun } from './intent.ts';
 import type { IntentOptions } from './intent.ts';
+import { placementOf, placementOptions } from './placement-option.ts';
+import type { PlacementOptions } from './placement-option.ts';
 import { selectorOf, selectorOptions } from './selector-option.ts';
 import type { SelectorOptions } from './selector-option.ts';
 import { collect, does, leaf, segment } from './session.ts';
@@ -22,7 +24,7 @@ import type { Context, Session } from './session.ts';
 import { showOrWatch, withWatch } from './watch.ts';
 import type { WatchOptions } from './watch.ts';
 
-interface CreateOptions extends IntentOptions, SelectorOptions {
+interface CreateOptions extends IntentOptions, SelectorOptions, PlacementOptions {
   readonly host?: string;
   readonly disk?: readonly string[];
   readonly owner?: string;
@@ -40,6 +42,7 @@ const bodyOf = async (context: Context, options: CreateOptions): Promise<ClaimBo
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(selector === undefined ? {} : { selector }),
     ...(disk === undefined ? {} : { disk }),
+    ...placementOf(options),
     ...(options.waitForHost === undefined ? {} : { waitSeconds: options.waitForHost }),
     ...(options.provisionTimeout === undefined ? {} : { provisionTimeoutSeconds: options.provisionTimeout }),
     ...(options.dryRun === true ? { dryRun: true } : {}),
@@ -47,7 +50,7 @@ const bodyOf = async (context: Context, options: CreateOptions): Promise<ClaimBo
 };
 
 const createCommand = (session: Session, claim: Command): void => {
-  const create = selectorOptions(intentOptions(leaf(claim, 'create', 'take a host and put an image on one of its disks')))
+  const create = placementOptions(selectorOptions(intentOptions(leaf(claim, 'create', 'take a host and put an image on one of its disks'))))
     .option('--host <host>', 'which host; without it the best of those that fit')
     .addOption(
       new Option(
@@ -79,20 +82,32 @@ const createCommand = (session: Session, claim: Command): void => {
 
 interface ReleaseOptions extends ConfirmOptions {
   readonly dryRun?: boolean;
+  readonly reserveFor?: string;
+  readonly reserveForSeconds?: number;
 }
+/** The query of the release. */
+const releaseQuery = ({ reserveFor, reserveForSeconds }: ReleaseOptions): string => {
+  if ((reserveFor === undefined) !== (reserveForSeconds === undefined))
+    throw usage('--reserve-for and --reserve-for-seconds belong together', 'say for which word, and for how long once it is clean');
+  if (reserveFor === undefined) return '';
+  return `?${new URLSearchParams({ reserveFor, reserveSeconds: String(reserveForSeconds) }).toString()}`;
+};
 const releaseCommand = (session: Session, claim: Command): void => {
   const release = withConfirmation(leaf(claim, 'release <claim>', 'end it; the disk that it wrote is cleaned'))
     .alias('remove')
     .alias('rm')
-    .option('--dry-run', 'show every disk and what would become of it; change nothing');
+    .option('--dry-run', 'show every disk and what would become of it; change nothing')
+    .option('--reserve-for <word>', 'once it is clean, keep the host for claims with --reuse of this word')
+    .option('--reserve-for-seconds <time>', 'how long (600, 10m, 2h)', seconds);
   does<ReleaseOptions>(session, release, async (context, [id], options) => {
     const path = `/v1/claims/${segment(id)}`;
+    const query = releaseQuery(options);
     if (options.dryRun === true) return showDryRun(context, await context.client.delete(`${path}?dryRun=true`, dryRuns));
     if (options.yes !== true && context.terminal.canAsk) {
       const { value } = await context.client.get(path, claimJson);
       await confirm(context, releaseText(value, value.host.name), options);
     }
-    context.show(await context.client.delete(path, hostJson), renderChanged);
+    context.show(await context.client.delete(`${path}${query}`, hostJson), renderChanged);
     return exits.ok;
   });
 };

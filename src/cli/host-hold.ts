@@ -66,6 +66,10 @@ export const holdCommands = (session: Session, host: Command): void => {
   does<{ why: string }>(session, hold, async (context, [name], { why }) =>
     context.show(await context.client.post(`${pathOf(name)}/hold`, { why }, hostJson), renderChanged),
   );
+  does(session, leaf(host, 'unreserve <host>', 'any claim may take it, not only those it is kept for'), async (context, [name]) => {
+    context.show(await context.client.post(`${pathOf(name)}/unreserve`, {}, hostJson), renderChanged);
+    return exits.ok;
+  });
   const unhold = withConfirmation(leaf(host, 'unhold [host]', 'let the steps go on'))
     .option('--all', 'on every host that is held')
     .option('--by <name>', 'with --all: only on those that this one holds; after a restore: --by restore');

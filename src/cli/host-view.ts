@@ -163,7 +163,11 @@ const bootDetails = ({ boot, bootTries, bmc }: HostJson, now: number): readonly 
   return details;
 };
 
-const claimDetails = ({ claim, release, facts, job }: HostJson, now: number): readonly Detail[] => {
+const reservationText = ({ for: word, until }: NonNullable<HostJson['reservation']>, now: number): Cell => {
+  if (until === null) return `${word}, from when it is clean`;
+  return until <= now ? { text: `${word}, until ${momentText(until)}: over`, tone: 'dim' } : `${word}, until ${momentText(until)}`;
+};
+const claimDetails = ({ claim, release, reservation, facts, job }: HostJson, now: number): readonly Detail[] => {
   const details: Detail[] = [];
   if (claim !== null)
     details.push(
@@ -175,7 +179,11 @@ const claimDetails = ({ claim, release, facts, job }: HostJson, now: number): re
       ['  phone home', claim.phoneHome],
     );
   if (release !== null)
-    details.push(['release', `of claim ${release.claimId}, ${ageText(release.at, now)}; to clean: ${diskText(release.disk)}`]);
+    details.push(
+      ['release', `of claim ${release.claimId}, ${ageText(release.at, now)}; to clean: ${diskText(release.disk)}`],
+      ['  seen off', release.offAt === null ? { text: 'not yet since the release', tone: 'warn' } : stamp(release.offAt, now)],
+    );
+  if (reservation !== null) details.push(['kept for', reservationText(reservation, now)]);
   if (job !== null)
     details.push(['job', `${job.kind} ${job.id}, ${job.startedAt === null ? 'not started' : `started ${ageText(job.startedAt, now)}`}`]);
   const { installed, phonedHome, dirty } = facts;
@@ -192,7 +200,7 @@ const claimDetails = ({ claim, release, facts, job }: HostJson, now: number): re
 
 const hardwareDetails = ({ inventory }: HostJson): readonly Detail[] => {
   if (inventory === null) return [['hardware', 'not inspected yet']];
-  const { cpu, memoryBytes, disks, nics } = inventory;
+  const { cpu, memoryBytes, disks, nics, gpus = [] } = inventory;
   const what = [inventory.vendor, inventory.product, inventory.serial].filter((part) => part !== undefined);
   return [
     ['hardware', what.length === 0 ? inventory.arch : `${what.join(' ')}, ${inventory.arch}`],
@@ -202,6 +210,7 @@ const hardwareDetails = ({ inventory }: HostJson): readonly Detail[] => {
       '  disk',
       `${diskText(disk)}${disk.removable ? ', removable' : ''}${disk.readOnly ? ', read-only' : ''}`,
     ]),
+    ...gpus.map(({ address, vendor, device }): Detail => ['  gpu', `${address}, PCI ID ${vendor}:${device}`]),
     ...nics.map((nic): Detail => ['  nic', `${nic.name} ${nic.mac}, link ${nic.linkUp ? 'up' : 'DOWN'}`]),
   ];
 };

@@ -15,6 +15,7 @@ import { diagnose, renderFindings } from './doctor.ts';
 import { backupCommands } from './backup-commands.ts';
 import { configCommands } from './config-commands.ts';
 import { daemonCommands } from './daemon-commands.ts';
+import { controllerCommands } from './controller-command.ts';
 import { contextCommands } from './context-commands.ts';
 import { CommandFailure, exits, failureOf } from './failure.ts';
 import { hostCommands } from './host-commands.ts';
@@ -128,6 +129,7 @@ ${defaultSocket}. Tokens: --token-file, REMUDA_TOKEN, REMUDA_TOKEN_FILE, or the 
   backupCommands(session, program);
   configCommands(session, program);
   otherCommands(session, program);
+  controllerCommands(session, program);
   localCommands(session, program);
   return program;
 };

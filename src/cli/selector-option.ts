@@ -10,12 +10,14 @@ import { collect, number } from './session.ts';
 type Selector = NonNullable<ClaimBody['selector']>;
 export interface SelectorOptions {
   readonly selector?: readonly string[];
-  readonly pool?: string;
+  readonly pool?: readonly string[];
   readonly failureDomain?: string;
   readonly cores?: number;
   readonly memory?: string;
   readonly diskSize?: string;
+  readonly disks?: number;
   readonly nics?: number;
+  readonly gpus?: number;
   readonly arch?: string;
   readonly firmware?: 'bios' | 'uefi';
   readonly vendor?: string;
@@ -24,12 +26,14 @@ export interface SelectorOptions {
 export const selectorOptions = (command: Command): Command =>
   command
     .option('-l, --selector <labels>', 'only hosts with these labels: tier=web,disk!=hdd,"zone in (a,b)",gpu,!old', collect)
-    .option('--pool <name>', 'only hosts of this pool; else of the pool default')
+    .option('--pool <name>', 'only hosts of this pool, or of one of several; else of the pool default', collect)
     .option('--failure-domain <name>', 'only hosts there')
     .option('--cores <count>', 'at least so many processor cores', number)
     .option('--memory <size>', 'at least so much memory: 64GiB')
     .option('--disk-size <size>', 'a disk of at least this size: 480GB')
+    .option('--disks <count>', 'at least so many disks that may be written', number)
     .option('--nics <count>', 'at least so many network interfaces', number)
+    .option('--gpus <count>', 'at least so many GPUs', number)
     .option('--arch <name>', 'this architecture: x86_64')
     .addOption(new Option('--firmware <kind>', 'only hosts that boot so').choices(['bios', 'uefi']))
     .option('--vendor <name>', 'only hosts of this maker')
@@ -40,11 +44,13 @@ const sizeOf = (flag: string, text: string): number => {
   if (bytes === undefined) throw usage(`${flag} ${text}: not a size; write a number with MB, GB, TB, MiB, GiB or TiB`);
   return bytes;
 };
+const poolsOf = (said: readonly string[] = []): Selector =>
+  said.length > 1 ? { pools: [...said] } : said[0] === undefined ? {} : { pool: said[0] };
 /** undefined where nothing was asked of the host. */
 export const selectorOf = (options: SelectorOptions): Selector | undefined => {
-  const { pool, failureDomain, cores, nics, arch, firmware, vendor, model, memory, diskSize } = options;
+  const { pool, failureDomain, cores, disks, nics, gpus, arch, firmware, vendor, model, memory, diskSize } = options;
   const labels = parseSelectors(options.selector ?? []);
-  const said = Object.entries({ pool, failureDomain, cores, nics, arch, firmware, vendor, model }).filter(
+  const said = Object.entries({ ...poolsOf(pool), failureDomain, cores, disks, nics, gpus, arch, firmware, vendor, model }).filter(
     ([, value]) => value !== undefined,
   );
   const selector: Record<string, unknown> = {

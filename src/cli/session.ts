@@ -6,6 +6,7 @@ import type { Clock, Files, Http } from '../world/world.ts';
 import type { Terminal } from '../world/terminal.ts';
 import { DaemonClient } from './client.ts';
 import type { Answer } from './client.ts';
+import type { ControllerWish } from './controller-command.ts';
 import { defaultSocket, whereOf } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { exits, usage } from './failure.ts';
@@ -86,6 +87,10 @@ export interface LocalCommands {
   generateKey(wish: { readonly file: string }): Promise<GeneratedKey>;
   /** A backup into a data folder of this machine. */
   restore(wish: RestoreWish): Promise<RestoreOutcome>;
+  /** The Cluster API provider until it is told to end; the exit code. */
+  controller(wish: ControllerWish): Promise<number>;
+  /** The files that clusterctl reads, into this folder; their paths. */
+  capiManifests(folder: string): Promise<readonly string[]>;
   readonly config: {
     /** Everything that is wrong with the file (an absolute path), and what this machine lacks of what it names. */
     check(path: string): Promise<{

@@ -92,6 +92,14 @@ export class FakeLocal implements LocalCommands {
     onProgress(5);
     return { about: { version: '1.2.3', madeAt: now, images: true }, data: data ?? '/var/lib/remuda', held: 1, files: 3, bytes: 10 };
   };
+  readonly controller: LocalCommands['controller'] = async (wish) => {
+    this.asked.push(['controller', wish]);
+    return 0;
+  };
+  readonly capiManifests: LocalCommands['capiManifests'] = async (folder) => {
+    this.asked.push(['capi', folder]);
+    return [`${folder}/metadata.yaml`];
+  };
   /** What the next look at a configuration finds. */
   checked: Awaited<ReturnType<LocalCommands['config']['check']>> = { faults: [], warnings: [], config: { log: 'info' } };
   readonly config: LocalCommands['config'] = {

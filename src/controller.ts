@@ -1,0 +1,106 @@
+/** `remuda controller`: the Cluster API provider without a daemon of its own, at the rack of one elsewhere, until the world ends. */
+import type { ControllerWish } from './cli/controller-command.ts';
+import { RemudaError } from './errors.ts';
+import { remoteMetal } from './kube/remote-metal.ts';
+import type { KubeSource } from './kube/client/kube-config.ts';
+import { limits } from './limits.ts';
+import { startProvider } from './provider.ts';
+import type { Provider } from './provider.ts';
+import { parseIpv4 } from './wire/address.ts';
+import type { Ipv4 } from './wire/address.ts';
+import { identityFrom } from './world/certificate.ts';
+import { prometheusMeter } from './world/meter.ts';
+import type { PrometheusMeter } from './world/meter.ts';
+import type { Identity, Listener, Route, World } from './world/world.ts';
+
+const addressOf = (text: string): Ipv4 => {
+  const address = parseIpv4(text);
+  if (address === undefined) throw new RemudaError('bad-config', `${text} is no IPv4 address to listen at`);
+  return address;
+};
+const sourceOf = ({ kubeconfig, context }: ControllerWish): KubeSource => {
+  const more = context === undefined ? {} : { context };
+  return kubeconfig === undefined ? { is: 'usual', ...more } : { is: 'file', path: kubeconfig, ...more };
+};
+const extensionIdentity = async (world: World, wish: NonNullable<ControllerWish['extension']>): Promise<Identity> => {
+  const { certificate, key } = wish;
+  if (certificate === undefined || key === undefined) return world.http.selfSigned(wish.address);
+  const text = async (path: string): Promise<string> => new TextDecoder().decode(await world.files.read(path));
+  return identityFrom({ certificate: await text(certificate), key: await text(key) }, `${certificate} and ${key}`, world.clock.now());
+};
+
+/** For whoever keeps the process alive: it lives, it works, and what it counts. */
+const healthRoutes = (provider: () => Provider | undefined, meter: PrometheusMeter): readonly Route[] => {
+  const plain = (status: number, body: string) => ({ status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body });
+  return [
+    { method: 'GET', path: '/healthz', handle: async () => plain(200, 'ok\n') },
+    {
+      method: 'GET',
+      path: '/readyz',
+      handle: async () => {
+        const told = provider()?.controllers.ready() ?? { ready: false, why: 'it starts' };
+        return told.ready ? plain(200, 'ok\n') : plain(503, `${told.why}\n`);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      handle: async () => ({
+        status: 200,
+        headers: { 'content-type': meter.contentType },
+        body: await meter.text(provider()?.controllers.reading() ?? []),
+      }),
+    },
+  ];
+};
+const ended = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+/** Works until `until`, and ends in good order while the world still stands. Throws `bad-config` and what listening throws. */
+export const runController = async (
+  world: World,
+  wish: ControllerWish,
+  options: { readonly version: string; readonly until: AbortSignal },
+): Promise<void> => {
+  const meter = prometheusMeter();
+  const { clock, http, random } = world;
+  const metal = remoteMetal({ http, clock, random, limits, place: wish.rack, until: world.signal });
+  let provider: Provider | undefined;
+  let health: Listener | undefined;
+  try {
+    if (wish.health !== undefined) {
+      const at = { address: addressOf(wish.health.address), port: wish.health.port };
+      health = await http.listen({ at, routes: healthRoutes(() => provider, meter) });
+    }
+    const { pools, reuseSeconds, namespace, watchFilter, extension, leaderNamespace } = wish;
+    provider = await startProvider(
+      { world, meter, metal, version: options.version },
+      {
+        source: sourceOf(wish),
+        settings: {
+          pools,
+          reuseSeconds,
+          ...(namespace === undefined ? {} : { namespace }),
+          ...(watchFilter === undefined ? {} : { watchFilter }),
+        },
+        ...(leaderNamespace === undefined ? {} : { leaderNamespace }),
+        ...(extension === undefined
+          ? {}
+          : {
+              extension: {
+                at: { address: addressOf(extension.address), port: extension.port },
+                identity: await extensionIdentity(world, extension),
+              },
+            }),
+      },
+    );
+    await ended(options.until);
+    world.log.info('ending');
+  } finally {
+    await provider?.stop();
+    await health?.close();
+  }
+};
