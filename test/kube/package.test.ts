@@ -124,7 +124,7 @@ const filled = (name: string): string =>
   (files.get(name) ?? '').replaceAll(
     /\$\{([A-Z0-9_]+)(?::=([^}]*))?\}/g,
     (_whole, variable: keyof typeof variables, value?: string) =>
-      value ?? (variables[variable].isNumber === true ? '3' : variable === 'CLUSTER_NAME' ? '1' : 'given'),
+      value ?? (variables[variable].isPlain === true ? '3' : variable === 'CLUSTER_NAME' ? '1' : 'given'),
   );
 const filledObjects = (name: string): readonly Written[] =>
   parseAllDocuments(filled(name)).map((document) => (document as { toJS: () => unknown }).toJS() as Written);
@@ -147,4 +147,8 @@ void test('every flavour replaces workers without a spare host, and the default 
     assert.deepEqual(spec.rollout.strategy.rollingUpdate, { maxSurge: 0, maxUnavailable: 1 }, name);
   }
   assert.ok(filledObjects('cluster-template.yaml').some(({ kind }) => kind === 'BareMetalRemediationTemplate'));
+});
+
+void test('no variable has an empty default: clusterctl would ask for it', () => {
+  for (const [name, text] of files) assert.doesNotMatch(text, /:=\}/, name);
 });

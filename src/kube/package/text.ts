@@ -1,6 +1,6 @@
 /** Kubernetes objects as one YAML file for clusterctl: what it is for and its variables on top, variables quoted where they stand for text. */
 import { Document, isScalar, visit } from 'yaml';
-import { explained, isNumberVariable, variablesOf } from './variables.ts';
+import { explained, isPlainVariable, variablesOf } from './variables.ts';
 
 /** An object as it is written down; its order of fields is kept. */
 export interface Manifest {
@@ -17,7 +17,7 @@ const document = (manifest: object): string => {
     Scalar: (_key, node) => {
       if (!isScalar(node) || typeof node.value !== 'string' || !node.value.includes('${')) return;
       if (node.value.includes('\n')) node.type = 'BLOCK_LITERAL';
-      else node.type = isNumberVariable(node.value) ? 'PLAIN' : 'QUOTE_DOUBLE';
+      else node.type = isPlainVariable(node.value) ? 'PLAIN' : 'QUOTE_DOUBLE';
     },
   });
   return doc.toString({ lineWidth: 0 });

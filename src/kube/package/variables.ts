@@ -4,25 +4,25 @@
 interface Variable {
   readonly value?: string;
   readonly meaning: string;
-  /** Stands in the YAML without quotes. */
-  readonly isNumber?: true;
+  /** A number, or brings its own quotes. */
+  readonly isPlain?: true;
 }
 const table = {
   // clusterctl's own, with options of its own: --target-namespace, --kubernetes-version, ...
   CLUSTER_NAME: { meaning: 'name of the cluster (the argument of clusterctl generate cluster)' },
   NAMESPACE: { meaning: 'where the objects of the cluster stand (--target-namespace)' },
   KUBERNETES_VERSION: { meaning: 'such as v1.34.4 (--kubernetes-version); the OS image must have it' },
-  CONTROL_PLANE_MACHINE_COUNT: { meaning: 'control planes (--control-plane-machine-count): 1, 3 or 5', isNumber: true },
-  WORKER_MACHINE_COUNT: { meaning: 'workers (--worker-machine-count)', isNumber: true },
+  CONTROL_PLANE_MACHINE_COUNT: { meaning: 'control planes (--control-plane-machine-count): 1, 3 or 5', isPlain: true },
+  WORKER_MACHINE_COUNT: { meaning: 'workers (--worker-machine-count)', isPlain: true },
   // Of a cluster.
   CONTROL_PLANE_ENDPOINT_HOST: {
     meaning: 'address or name under which the API server of the cluster is to be reached; nothing else may have it',
   },
-  CONTROL_PLANE_ENDPOINT_PORT: { value: '6443', meaning: 'its TCP port', isNumber: true },
+  CONTROL_PLANE_ENDPOINT_PORT: { value: '6443', meaning: 'its TCP port', isPlain: true },
   CONTROL_PLANE_MAX_SURGE: {
     value: '1',
     meaning: 'control planes beside the old ones while they are replaced; 0 (no spare server) needs 3 or more control planes',
-    isNumber: true,
+    isPlain: true,
   },
   POD_CIDR: { value: '192.168.0.0/16', meaning: 'network of the pods' },
   SERVICE_CIDR: { value: '10.96.0.0/12', meaning: 'network of the services' },
@@ -32,7 +32,7 @@ const table = {
   REMUDA_PROVISION_TIMEOUT_SECONDS: {
     value: '3600',
     meaning: 'a machine that is not provisioned by then says so in its conditions',
-    isNumber: true,
+    isPlain: true,
   },
   KUBE_VIP_IMAGE: { value: 'ghcr.io/kube-vip/kube-vip:v0.9.2', meaning: 'kube-vip; taken from there unless the OS image brings it' },
   KUBE_VIP_INTERFACE: { value: 'eth0', meaning: 'interface of the control planes that carries the address of the endpoint' },
@@ -43,11 +43,19 @@ const table = {
     meaning:
       'how the daemon is known: fingerprint=<SHA-256 of its certificate, 64 hex digits>, or ca=/etc/remuda/daemon/ca.crt with REMUDA_CA_B64',
   },
-  REMUDA_CA_B64: { value: '', meaning: 'PEM of the authorities for REMUDA_TRUST=ca=..., in base64' },
-  REMUDA_CONTROLLER_IMAGE: { value: 'remuda:VERSION', meaning: 'container image with the program remuda, built from the Dockerfile' },
-  REMUDA_CONTROLLER_REPLICAS: { value: '1', meaning: 'controllers; all but one wait for its Lease', isNumber: true },
-  REMUDA_WATCH_NAMESPACE: { value: '', meaning: 'only objects of this namespace; empty: of all' },
-  REMUDA_WATCH_FILTER: { value: '', meaning: 'only objects whose label cluster.x-k8s.io/watch-filter has this value; empty: all' },
+  // clusterctl takes `:=` with nothing behind it for a variable without a default.
+  REMUDA_CA_B64: { value: '""', isPlain: true, meaning: 'PEM of the authorities for REMUDA_TRUST=ca=..., in base64' },
+  // clusterctl takes whole names only; this is what every container runtime makes of `remuda:VERSION`.
+  REMUDA_CONTROLLER_IMAGE: {
+    value: 'docker.io/library/remuda:VERSION',
+    meaning: 'container image with the program remuda: build it from the Dockerfile, and put it on the nodes or into a registry of yours',
+  },
+  REMUDA_CONTROLLER_REPLICAS: { value: '1', meaning: 'controllers; all but one wait for its Lease', isPlain: true },
+  REMUDA_SCOPE: {
+    value: '--namespace=',
+    meaning:
+      'which objects: --namespace=NAME those of one namespace, --watch-filter=VALUE those with this label cluster.x-k8s.io/watch-filter',
+  },
   REMUDA_POOLS: {
     value: '*=default',
     meaning: 'which pools of hosts a namespace may claim from: NAMESPACE=POOL,POOL; * is every namespace',
@@ -77,14 +85,14 @@ export const variablesOf = (text: string): { readonly known: readonly VariableNa
     strangers: [...names].filter((name) => !isKnown(name)),
   };
 };
-/** The whole scalar is one variable that stands for a number. */
-export const isNumberVariable = (text: string): boolean => {
+/** The whole scalar is one variable that is not to be quoted. */
+export const isPlainVariable = (text: string): boolean => {
   const [whole, name = ''] = [...text.matchAll(written)][0] ?? [];
-  return whole === text && isKnown(name) && variables[name].isNumber === true;
+  return whole === text && isKnown(name) && variables[name].isPlain === true;
 };
 /** One line a variable: name, default or `required`, meaning. */
 export const explained = (name: VariableName, version: string): string => {
   const { value, meaning } = variables[name];
-  const without = value === undefined ? 'required' : value === '' ? 'empty' : value.replace('VERSION', version);
+  const without = value === undefined ? 'required' : value === '""' ? 'empty' : value.replace('VERSION', version);
   return `${name} (${without}): ${meaning}`;
 };
