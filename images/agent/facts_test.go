@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,35 @@ func TestConsoleShowsNoSecretAndNoControlCharacters(t *testing.T) {
 	out.say("ticket %s and \x1b[2J", "hunter2")
 	if got := screen.String(); got != "[    1.50] remuda: ticket (secret) and  [2J\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestGPUs(t *testing.T) {
+	m := machine{root: t.TempDir()}
+	if found := m.gpus(); len(found) != 0 {
+		t.Errorf("without PCI: %+v", found)
+	}
+	for address, ids := range map[string][3]string{
+		"0000:00:02.0": {"0x030000", "0x1234", "0x1111"}, // QEMU's console
+		"0000:03:00.0": {"0x030000", "0x1a03", "0x2000"}, // the BMC's
+		"0000:3b:00.0": {"0x030200", "0x10de", "0x2330"},
+		"0000:5e:00.0": {"0x038000", "0x1002", "0x740f"},
+		"0000:01:00.0": {"0x020000", "0x8086", "0x1533"}, // a NIC
+		"0000:02:00.0": {"", "0x10de", "0x2330"},
+	} {
+		for index, name := range []string{"class", "vendor", "device"} {
+			file := m.path("sys/bus/pci/devices", address, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(ids[index]+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := []gpu{{"0000:3b:00.0", "10de", "2330"}, {"0000:5e:00.0", "1002", "740f"}}
+	if found := m.gpus(); !slices.Equal(found, want) {
+		t.Errorf("%+v", found)
 	}
 }
 

@@ -20,6 +20,7 @@ type inventory struct {
 	MemoryBytes int64  `json:"memoryBytes"`
 	Disks       []disk `json:"disks"`
 	NICs        []nic  `json:"nics"`
+	GPUs        []gpu  `json:"gpus"`
 }
 
 type cpu struct {
@@ -36,6 +37,12 @@ type nic struct {
 	LinkUp    bool   `json:"linkUp"`
 }
 
+type gpu struct {
+	Address string `json:"address"`
+	Vendor  string `json:"vendor"`
+	Device  string `json:"device"`
+}
+
 func (m machine) inventory() inventory {
 	return inventory{
 		UUID:        strings.ToLower(m.dmi("product_uuid")),
@@ -48,6 +55,7 @@ func (m machine) inventory() inventory {
 		MemoryBytes: m.memory(),
 		Disks:       m.disks(),
 		NICs:        m.nics(),
+		GPUs:        m.gpus(),
 	}
 }
 
@@ -121,6 +129,38 @@ func (m machine) nics() []nic {
 			SpeedMbps: max(0, m.number("sys/class/net", name, "speed")), // -1: not known
 			LinkUp:    place("carrier") == "1",
 		})
+	}
+	return found
+}
+
+// consoles are the makers of what only shows a console: the BMCs of nearly all
+// servers bring one, hypervisors another. Who asks for a GPU does not mean them.
+var consoles = map[string]bool{
+	"1a03": true, // ASPEED
+	"102b": true, // Matrox
+	"19e5": true, // Huawei iBMC
+	"1013": true, // Cirrus
+	"1234": true, // QEMU
+	"1b36": true, // QXL
+	"1af4": true, // virtio
+	"15ad": true, // VMware
+	"1414": true, // Hyper-V
+}
+
+// gpus lists the PCI display controllers (base class 03h, PCI Code and ID
+// Assignment 1.11, 1.4) that are more than a console.
+func (m machine) gpus() []gpu {
+	found := []gpu{}
+	for _, address := range m.list("sys/bus/pci/devices") {
+		attribute := func(name string) string {
+			return strings.TrimPrefix(m.text("sys/bus/pci/devices", address, name), "0x")
+		}
+		if class := attribute("class"); len(class) != 6 || class[:2] != "03" {
+			continue
+		}
+		if vendor := attribute("vendor"); !consoles[vendor] {
+			found = append(found, gpu{Address: address, Vendor: vendor, Device: attribute("device")})
+		}
 	}
 	return found
 }

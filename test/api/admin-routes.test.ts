@@ -80,6 +80,13 @@ describe('what each change asks of the rack', () => {
       { path: '/v1/hosts/h1/reprovision', body: intent, asked: ['reprovision', 'c-h1', intent, 'ann'], claimed: true },
       { path: '/v1/claims/c-h1/reprovision', body: intent, asked: ['reprovision', 'c-h1', intent, 'ann'], claimed: true },
       { path: '/v1/claims/c-h1', method: 'DELETE', asked: ['release', 'c-h1', 'ann'], claimed: true },
+      {
+        path: '/v1/claims/c-h1?reserveFor=ns%2Fmd-0&reserveSeconds=60',
+        method: 'DELETE',
+        asked: ['release', 'c-h1', 'ann', { reserve: { for: 'ns/md-0', seconds: 60 } }],
+        claimed: true,
+      },
+      { path: '/v1/hosts/h1/unreserve', body: {}, asked: ['unreserve', 'h1', 'ann'] },
       { path: '/v1/hosts/h1', method: 'DELETE', status: 204, asked: ['forget', 'h1', 'ann'] },
       {
         path: '/v1/claims',

@@ -100,6 +100,13 @@ describe('claims', () => {
       ['dryRun', 'dryRelease', 'dryReprovision', 'dryReprovision'],
     );
     assert.equal((await ask('DELETE', '/v1/claims/c-h1?dryRun=perhaps')).status, 400);
+    for (const half of [
+      'reserveFor=md-0',
+      'reserveSeconds=60',
+      'reserveFor=md-0&reserveSeconds=0',
+      'reserveFor=md-0&reserveSeconds=9999999',
+    ])
+      assert.equal((await ask('DELETE', `/v1/claims/c-h1?${half}`)).status, 400, half);
   });
   test('the selector, the time-out and the network are read; nonsense in them is refused', async () => {
     const { ask, rack } = await asking();

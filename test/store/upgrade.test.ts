@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import { plainProfile } from '../../src/host/host.ts';
+import { plainProfile, reservationOf } from '../../src/host/host.ts';
 import { schemaVersion } from '../../src/store/schema.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { complianceLimits, refused } from '../compliance/store.ts';
@@ -63,6 +63,10 @@ test('every host, claim, line, lease and setting of the first thread is there af
     );
     assert.equal(await store.setting('secret', () => 'another'), 'ab'.repeat(32));
     assert.match(await store.setting('identity', () => 'another'), /PRIVATE-OLD/);
+    // What came later is absent, and means that there is none.
+    for (const host of hosts)
+      assert.deepEqual([host.reservation, reservationOf(host, 0), host.release?.offAt], [undefined, undefined, undefined]);
+    assert.equal(provisioned?.claim?.asked?.placement, undefined);
     // A host of then may be changed now.
     assert.ok(available !== undefined);
     assert.equal((await store.save({ ...available, serial: 'S2' }, [])).version, 9);
