@@ -29,9 +29,9 @@ const extensionIdentity = async (world: World, wish: NonNullable<ControllerWish[
   return identityFrom({ certificate: await text(certificate), key: await text(key) }, `${certificate} and ${key}`, world.clock.now());
 };
 
+const plain = (status: number, body: string) => ({ status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body });
 /** For whoever keeps the process alive: it lives, it works, and what it counts. */
 const healthRoutes = (provider: () => Provider | undefined, meter: PrometheusMeter): readonly Route[] => {
-  const plain = (status: number, body: string) => ({ status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body });
   return [
     { method: 'GET', path: '/healthz', handle: async () => plain(200, 'ok\n') },
     {

@@ -15,6 +15,8 @@ import { startDaemon } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { RemudaError, codeOf, reasonOf } from './errors.ts';
 import type { ImageStore } from './image/store.ts';
+import { provideHere } from './provider-here.ts';
+import type { ProviderHere } from './provider-here.ts';
 import { readingOf, statusOf, unreadyOf } from './status.ts';
 import type { Watched } from './status.ts';
 import { identityFrom, validUntil } from './world/certificate.ts';
@@ -80,6 +82,7 @@ interface Served extends ServeOptions {
   readonly daemon: Daemon;
   readonly meter: PrometheusMeter;
   readonly reload: () => Promise<ReloadJson>;
+  readonly provider: ProviderHere | undefined;
 }
 
 /** Takes up a changed configuration, one after the other; a faulty one changes nothing. */
@@ -109,6 +112,7 @@ const adminParts = async ({
   until,
   say,
   reload,
+  provider,
 }: Served): Promise<{ readonly deps: AdminDeps; readonly admin: Watched[] }> => {
   const { clock, random, log } = world;
   const { records: store, limits, rack } = daemon;
@@ -127,6 +131,7 @@ const adminParts = async ({
     version,
     tokens,
     admin,
+    provider,
     get config() {
       return daemon.config();
     },
@@ -200,9 +205,11 @@ export const serve = async (world: World, config: Config, options: ServeOptions)
   const meter = prometheusMeter();
   const daemon = await startDaemon(world, config, undefined, meter);
   let listeners: readonly Listener[] = [];
+  const { version } = options;
+  const provider = config.kubernetes && provideHere({ world, config: config.kubernetes, daemon, meter, version });
   try {
     const reload = reloading(world, daemon, options);
-    listeners = await listenForPeople({ world, config, daemon, meter, reload, ...options });
+    listeners = await listenForPeople({ world, config, daemon, meter, reload, provider, ...options });
     options.onHangup(() => {
       reload().catch((error: unknown) =>
         world.log.error('the configuration was not taken up; all stays as it was', { reason: reasonOf(error) }),
@@ -211,7 +218,7 @@ export const serve = async (world: World, config: Config, options: ServeOptions)
     await ended(options.until);
     world.log.info('ending');
   } finally {
-    await Promise.allSettled(listeners.map((listener) => listener.close()));
+    await Promise.allSettled([...listeners.map((listener) => listener.close()), provider?.stop()]);
     await daemon.stop();
   }
 };

@@ -8,6 +8,7 @@ import type { HostPort } from './host-ports.ts';
 import { hostStates } from './host/host.ts';
 import { ipv4Number } from './wire/address.ts';
 import type { Ipv4 } from './wire/address.ts';
+import type { ProviderHere } from './provider-here.ts';
 import type { Reading } from './world/meter.ts';
 import type { LocalAddress, World } from './world/world.ts';
 import { warningsOf } from './warnings.ts';
@@ -27,6 +28,8 @@ export interface StatusParts {
   readonly tokens: Pick<TokenBook, 'list'>;
   /** Grows while the daemon starts. */
   readonly admin: readonly Watched[];
+  /** The Cluster API provider in this daemon, where there is one. */
+  readonly provider?: Pick<ProviderHere, 'problem' | 'reading'> | undefined;
 }
 
 type Networks = StatusJson['networks'];
@@ -142,6 +145,7 @@ export const readingOf = async (parts: StatusParts): Promise<Reading> => {
   const [status, images] = await Promise.all([statusOf(parts), daemon.images.list()]);
   const hosts = daemon.hosts();
   return [
+    ...(parts.provider?.reading() ?? []),
     ...hostStates.map((state) => ({
       name: 'hosts' as const,
       labels: { state },

@@ -106,10 +106,23 @@ const choices = ({ config }: StatusParts): Warnings => [
 ];
 
 /** `seen`: what was read for the same status. */
+const provider = ({ provider: here }: StatusParts): Warnings => {
+  const problem = here?.problem();
+  return problem === undefined
+    ? []
+    : [
+        wrong(
+          'provider-not-working',
+          `the Cluster API provider does nothing now: ${problem}; hosts are served meanwhile, and it goes on by itself`,
+        ),
+      ];
+};
+
 export const warningsOf = async (parts: StatusParts, seen: Pick<StatusJson, 'files' | 'freeBytes'>): Promise<WarningJson[]> => [
   ...writing(parts),
   ...certificates(parts),
   ...tokens(parts),
+  ...provider(parts),
   ...(await clock(parts)),
   ...links(parts),
   ...programs(seen.files),

@@ -18,6 +18,8 @@ const GiB = 1024 ** 3;
 const day = 24 * 3600_000;
 const ours: LocalAddress = { interface: 'rack0', address: ip('10.77.0.1'), prefix: 24 };
 interface Setting {
+  /** What is wrong with the Cluster API provider. */
+  readonly provider?: string;
   readonly addresses?: readonly LocalAddress[];
   /** Names of ports whose sockets are closed. */
   readonly closed?: readonly HostPort['name'][];
@@ -83,6 +85,7 @@ const partsOf = async (setting: Setting): Promise<StatusParts> => {
     version: '0',
     tokens: { list: () => setting.tokens ?? [] },
     admin,
+    provider: { problem: () => setting.provider, reading: () => [] },
   };
 };
 
@@ -137,6 +140,11 @@ describe('what it warns of', () => {
     { code: 'write-failed', setting: { daemon: { writeFailure: () => 'no room' } }, next: /no room; make room/ },
     { code: 'certificate-ends', setting: { admin: tcp(soon), tokens: [token] }, next: /ends on 2026-01-21: renew its file/ },
     { code: 'no-token', setting: { admin: tcp(), tokens: [{ ...token, revokedAt: 1 }] }, next: /remuda token create/ },
+    {
+      code: 'provider-not-working',
+      setting: { provider: 'the kubeconfig /k is not there' },
+      next: /does nothing now: the kubeconfig \/k is not there; hosts are served/,
+    },
     {
       code: 'clock-set-back',
       setting: {

@@ -35,6 +35,7 @@ const doors: Readonly<Record<string, readonly string[] | 'everything'>> = {
   'serve.ts': 'everything',
   'daemon.ts': 'everything',
   'provider.ts': 'everything',
+  'provider-here.ts': 'everything',
   'controller.ts': 'everything',
   'boot-files.ts': 'everything',
   'host-ports.ts': 'everything',

@@ -49,6 +49,7 @@ export const warningCodes = [
   'write-failed',
   'certificate-ends',
   'no-token',
+  'provider-not-working',
   'clock-set-back',
   'no-carrier',
   'boot-program-missing',

@@ -1,0 +1,80 @@
+/** The Cluster API provider inside the daemon: loaded only where it is configured, and begun again where it could not begin. */
+import type { KubernetesConfig } from './config/kubernetes.ts';
+import type { Daemon } from './daemon.ts';
+import { reasonOf } from './errors.ts';
+import type { Provider } from './provider.ts';
+import type { Reading } from './world/meter.ts';
+import type { Meter, World } from './world/world.ts';
+
+export interface ProviderHere {
+  /** undefined where it works, or waits in line behind another controller. */
+  problem(): string | undefined;
+  reading(): Reading;
+  stop(): Promise<void>;
+}
+interface Parts {
+  readonly world: World;
+  readonly config: KubernetesConfig;
+  readonly daemon: Pick<Daemon, 'rack' | 'images' | 'identity'>;
+  readonly meter: Meter;
+  readonly version: string;
+}
+/** A kubeconfig that is not there yet, a port that is taken: hosts are served meanwhile. */
+const againMs = 30_000;
+
+const start = async ({ world, config, daemon, meter, version }: Parts): Promise<Provider> => {
+  const { startProvider } = await import('./provider.ts');
+  const { localMetal } = await import('./kube/local-metal.ts');
+  const { kubeconfig, context, namespace, watchFilter, pools, reuseSeconds, leaderElection, extension } = config;
+  const metal = localMetal({ rack: daemon.rack, images: () => daemon.images.list(), by: 'cluster-api' });
+  const more = context === undefined ? {} : { context };
+  return startProvider(
+    { world, meter, metal, version },
+    {
+      source: kubeconfig === 'in-cluster' ? { is: 'pod' } : { is: 'file', path: kubeconfig, ...more },
+      settings: {
+        pools,
+        reuseSeconds,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(watchFilter === undefined ? {} : { watchFilter }),
+      },
+      ...(leaderElection === false ? {} : { leaderNamespace: leaderElection.namespace }),
+      ...(extension === undefined ? {} : { extension: { at: extension, identity: daemon.identity } }),
+    },
+  );
+};
+
+/** Begins and returns at once. */
+export const provideHere = (parts: Parts): ProviderHere => {
+  const { world } = parts;
+  const ending = new AbortController();
+  const signal = AbortSignal.any([world.signal, ending.signal]);
+  let provider: Provider | undefined;
+  let failure: string | undefined = 'it starts';
+  const run = async (): Promise<void> => {
+    while (provider === undefined && !signal.aborted) {
+      try {
+        provider = await start(parts);
+        failure = undefined;
+      } catch (error) {
+        failure = reasonOf(error);
+        world.log.error('the Cluster API provider could not begin; it is tried again', { reason: failure, againMs });
+        await world.clock.sleep(againMs, signal).catch(() => undefined);
+      }
+    }
+  };
+  const begun = run();
+  return {
+    problem: () => {
+      const told = provider?.controllers.ready();
+      if (told === undefined) return failure;
+      return told.ready || told.why.startsWith('another controller') ? undefined : told.why;
+    },
+    reading: () => provider?.controllers.reading() ?? [],
+    stop: async () => {
+      ending.abort(new DOMException('the daemon ends', 'AbortError'));
+      await begun;
+      await provider?.stop();
+    },
+  };
+};
