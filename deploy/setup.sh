@@ -128,6 +128,9 @@ systemd         the unit
 END
     kube) cat <<'END' ;;
 util-linux      processes that end with their starter
+iproute2        a cable into a rack
+curl            a foreign HTTP client
+openssl         the request of a kubelet
 END
     fetch) cat <<'END' ;;
 curl            to fetch the Go tool chain
@@ -187,7 +190,7 @@ programs_of() {
     build) echo busybox depmod cpio zstd ;;
     deploy) echo mmdebstrap buildah docker-compose vagrant systemd-analyze ;;
     test) echo dhclient udhcpc tftp curl python3 ipmitool ipmipower ipmi_sim dhcrelay dnsmasq qemu-img xz ;;
-    kube) echo setpriv ;;
+    kube) echo setpriv ip curl openssl ;;
     fetch) echo curl unzip ;;
   esac
 }

@@ -70,8 +70,8 @@ export interface PlaneNote {
 export interface Plane extends PlaneNote {
   readonly adminToken: string;
   readonly door: Door;
-  members(): readonly Member[];
-  stop(): Promise<void>;
+  readonly members: () => readonly Member[];
+  readonly stop: () => Promise<void>;
 }
 
 interface Rising {

@@ -52,8 +52,8 @@ export interface WorkloadPlane {
   readonly access: Kubeconfig;
   readonly door: Door;
   readonly nodes: StandInNodes;
-  members(): readonly Member[];
-  stop(): Promise<void>;
+  readonly members: () => readonly Member[];
+  readonly stop: () => Promise<void>;
 }
 
 interface Rising {
