@@ -17,8 +17,8 @@ blob() {
   printf '"digest":"sha256:%s","size":%s' "$sum" "$(bytes "$work/oci/blobs/sha256/$sum")"
 }
 
-# oci NAME OUT ENTRYPOINT FILE=PATH...: OUT is a tar, and beside it stands
-# OUT's name with the ending .name, for who asks whether it is there.
+# oci NAME OUT.tar ENTRYPOINT FILE=PATH...: beside it OUT.manifest is written, the
+# digest of the manifest, for who asks whether the image is there.
 oci() {
   local name=$1 out=$2 entry=$3 pair layer config manifest type=application/vnd.oci.image
   shift 3
@@ -38,6 +38,6 @@ oci() {
     $type "$manifest" "$name" >"$work/oci/index.json"
   printf '{"imageLayoutVersion":"1.0.0"}' >"$work/oci/oci-layout"
   archive "$work/oci" "$out"
-  echo "$name" >"${out%.tar}.name"
+  sed 's/.*sha256:\([0-9a-f]*\).*/\1/' <<<"$manifest" >"${out%.tar}.manifest"
   rm -rf "$work/oci" "$work/oci-root"
 }

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { logTail } from '../../src/host/log-tail.ts';
 import { seedFiles } from '../../src/image/seed.ts';
 
 const program = join(import.meta.dirname, '../../images/kubernetes/root/usr/lib/remuda/bootstrap');
@@ -45,12 +46,20 @@ const asksForKubernetes = `## template: jinja
 runcmd:
   - kubeadm join --config /run/kubeadm/kubeadm-join-config.yaml  && echo success > /run/cluster-api/bootstrap-success.complete
 `;
+const seedOf = (url: string): string =>
+  seedFiles({
+    instanceId: 'claim-1.1',
+    claimId: 'claim-1',
+    hostName: 'node-7',
+    phoneHomeUrl: `${url}/phone-home/abc`,
+    reportFailureUrl: `${url}/phone-home/abc/failed`,
+  })['meta-data'];
 /** A host's files after its first boot. */
 const host = (url: string, userData: string | Buffer, files: Readonly<Record<string, string>> = {}): string => {
   const root = mkdtempSync(join(folder, 'host-'));
-  const metaData = seedFiles({ instanceId: 'claim-1-g1', hostName: 'node-7', phoneHomeUrl: `${url}/phone-home/abc` })['meta-data'];
+  const metaData = seedOf(url);
   const all = {
-    '/run/remuda/seed/meta-data': `${metaData}remuda-report-failure: ${url}/report-failure/abc\n`,
+    '/run/remuda/seed/meta-data': metaData,
     '/run/remuda/seed/user-data': userData,
     ...files,
   };
@@ -78,7 +87,7 @@ for (const [name, userData, files] of [
     assert.deepEqual(await boot(root), { code: 0, said: 'remuda: the first boot ended well\n' });
     assert.equal((await boot(root)).code, 0);
     assert.deepEqual(heard, [
-      { path: '/phone-home/abc', type: 'application/x-www-form-urlencoded', body: 'hostname=node-7&instance_id=claim-1-g1' },
+      { path: '/phone-home/abc', type: 'application/x-www-form-urlencoded', body: 'hostname=node-7&instance_id=claim-1.1' },
     ]);
   });
 
@@ -94,8 +103,7 @@ test('a power cut between the join and the call: it is called all the same', asy
   await ended;
   rmSync(join(root, 'run/cluster-api'), { recursive: true });
   const later = await appliance(t, 204);
-  const metaData = seedFiles({ instanceId: 'claim-1-g1', hostName: 'node-7', phoneHomeUrl: `${later.url}/phone-home/abc` })['meta-data'];
-  writeFileSync(join(root, 'run/remuda/seed/meta-data'), metaData);
+  writeFileSync(join(root, 'run/remuda/seed/meta-data'), seedOf(later.url));
   assert.equal((await boot(root)).code, 0);
   assert.equal(later.heard[0]?.path, '/phone-home/abc');
 });
@@ -124,19 +132,19 @@ To see the stack trace of this error execute with --v=5 or higher
 `;
 
 for (const [name, userData, files, why] of [
-  ['a join that failed', asksForKubernetes, {}, /^the user data asked for Kubernetes, and its commands ended before/],
-  ['compressed user data', gzipSync(asksForKubernetes), {}, /^the user data asked for Kubernetes/],
+  ['a join that failed', asksForKubernetes, {}, /\n== the user data asked for Kubernetes, and its commands ended before \S+ was written$/],
+  ['compressed user data', gzipSync(asksForKubernetes), {}, /\n== the user data asked for Kubernetes/],
   [
     'commands that cloud-init made of user data in parts',
     'Content-Type: multipart/mixed\n',
     { '/var/lib/cloud/instance/scripts/runcmd': asksForKubernetes },
-    /^the user data asked/,
+    /\n== the user data asked/,
   ],
   [
     'Ignition',
     JSON.stringify({ ignition: { version: '3.4.0' }, storage: { files: [{ path: '/run/cluster-api/bootstrap-success.complete' }] } }),
     {},
-    /^the user data is Ignition, and this image reads cloud-config: set the KubeadmConfig's spec.format/,
+    /\n== the user data is Ignition, and this image reads cloud-config: set the KubeadmConfig's spec.format/,
   ],
 ] as const)
   test(`${name}: the end of the logs is reported, without a secret`, async (t) => {
@@ -153,11 +161,13 @@ for (const [name, userData, files, why] of [
     assert.equal(heard.length, 1);
     const [report] = heard;
     assert.ok(report !== undefined);
-    assert.equal(report.path, '/report-failure/abc');
+    assert.equal(report.path, '/phone-home/abc/failed');
     assert.match(report.body, why);
     for (const told of [/preflight: couldn't validate/, /stack trace/, /Failed to run module/, /err="no swap"/, /sha256:abab/])
       assert.match(report.body, told);
     assert.doesNotMatch(report.body, /DEBUG/);
+    // The appliance keeps the last 20 lines: why must be among them, and what the commands said.
+    assert.match(logTail(report.body), /stack trace[^]*\n== the user data/);
     for (const secret of hidden) assert.ok(!report.body.includes(secret), secret);
     assert.ok(Buffer.byteLength(report.body) <= 16 * 1024);
     // What was said once is not said again.
