@@ -16,9 +16,11 @@ export interface TryView {
 }
 export type Next =
   /** A new try: recorded before it is made. */
-  | { readonly do: 'reboot' | 'reimage' }
+  | { readonly do: 'reboot' }
+  | { readonly do: 'reimage' }
   /** The try of before: what was recorded and may not be done yet. */
-  | { readonly do: 'reboot-again' | 'reimage-on'; readonly leftMs: number }
+  | { readonly do: 'reboot-again'; readonly leftMs: number }
+  | { readonly do: 'reimage-on'; readonly leftMs: number }
   /** It has its time to become healthy. */
   | { readonly do: 'wait'; readonly leftMs: number }
   | { readonly do: 'give-up' };

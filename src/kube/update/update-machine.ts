@@ -15,12 +15,16 @@ export interface UpdateParts extends ReimageParts {
 const skipWord = 'remuda-in-place-update';
 const purposePrefix = 'update/';
 
-const skipRemediation = async ({ api }: UpdateParts, { machine, key }: Subject, on: boolean): Promise<void> => {
-  const said = machine.metadata.annotations?.[capi.skipRemediation];
-  if (on ? said !== undefined : said !== skipWord) return;
+const annotate = async ({ api }: UpdateParts, { machine, key }: Subject, word: string | null): Promise<void> => {
   const { uid } = machine.metadata;
-  const patch = { metadata: { annotations: { [capi.skipRemediation]: on ? skipWord : null } } };
+  const patch = { metadata: { annotations: { [capi.skipRemediation]: word } } };
   await api.patch(kinds.machine, key, patch, { fieldManager, ...(uid === undefined ? {} : { uid }) });
+};
+/** Keeps MachineHealthChecks away. True where the annotation is ours, and so ours to take back. */
+const skipRemediation = async (parts: UpdateParts, subject: Subject): Promise<boolean> => {
+  const said = subject.machine.metadata.annotations?.[capi.skipRemediation];
+  if (said === undefined) await annotate(parts, subject, skipWord);
+  return said === undefined || said === skipWord;
 };
 /**
  * What Cluster API sees as desired stands in the objects themselves by then: only what the API server says counts, never what a
@@ -37,14 +41,14 @@ export const updateMachine = async (parts: UpdateParts, key: Key): Promise<Progr
   const { image } = subject.spec;
   const entry = (await parts.metal.images()).find(({ name, digest }) => name === image || digest === image);
   if (entry === undefined) return { is: 'failed', message: `image ${image} is not in the catalogue of the rack: import it` };
-  await skipRemediation(parts, subject, true);
+  const isSkipOurs = await skipRemediation(parts, subject);
   // A claim that has the image already is never written again, whatever became of the record.
   const hasBegun = (claim: { readonly image: { readonly digest: string } }): boolean => claim.image.digest === entry.digest;
   const job = { subject, purpose: `${purposePrefix}${entry.digest}`, digest: entry.digest, drains: true, hasBegun };
   const progress = await reimageStep(parts, job);
   if (progress.is !== 'done') return progress;
-  await skipRemediation(parts, subject, false);
   await finishReimage(parts, subject, (purpose) => purpose.startsWith(purposePrefix));
+  if (isSkipOurs) await annotate(parts, subject, null);
   parts.log.info('machine was updated in place', { machine: key, image });
   return progress;
 };

@@ -10,9 +10,9 @@ export type Workload = (cluster: Key) => Promise<KubeApi>;
 
 /**
  * Reads `<cluster>-kubeconfig` (key `value`) each time and connects anew where it was rotated.
- * `connect` makes a client of a kubeconfig's text.
+ * `connect` makes a client of a kubeconfig's text; `of` says for people where it stands.
  */
-export const workloadByKubeconfig = (api: KubeApi, connect: (kubeconfig: string) => KubeApi | Promise<KubeApi>): Workload => {
+export const workloadByKubeconfig = (api: KubeApi, connect: (kubeconfig: string, of: string) => KubeApi | Promise<KubeApi>): Workload => {
   const known = new Map<Key, { readonly text: string; readonly api: KubeApi }>();
   return async (cluster) => {
     const { namespace, name } = splitKey(cluster);
@@ -26,7 +26,7 @@ export const workloadByKubeconfig = (api: KubeApi, connect: (kubeconfig: string)
     const text = Buffer.from(value, 'base64').toString('utf8');
     const before = known.get(cluster);
     if (before?.text === text) return before.api;
-    const made = await connect(text);
+    const made = await connect(text, `Secret ${namespace}/${name}-kubeconfig`);
     known.delete(cluster);
     for (const oldest of known.keys()) {
       if (known.size < limits.kubeClustersMax) break;
