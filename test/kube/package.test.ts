@@ -103,8 +103,14 @@ void test('nothing is granted for all verbs or resources, and each line says why
   }
   const writable = clusterRights.filter(({ verbs }) => verbs.some((verb) => !['get', 'list', 'watch'].includes(verb)));
   assert.ok(!writable.some(({ resources }) => resources.includes('secrets')), 'secrets are only read');
+  const secrets = clusterRights.filter(({ resources }) => resources.includes('secrets'));
+  assert.deepEqual(
+    secrets.flatMap(({ verbs }) => verbs),
+    ['get'],
+    'who may list secrets has them all',
+  );
   const deletable = clusterRights.filter(({ verbs }) => verbs.includes('delete')).flatMap(({ resources }) => resources);
-  assert.deepEqual(deletable, ['rackhosts', 'ipaddressclaims']);
+  assert.deepEqual(deletable, ['rackhosts']);
 });
 
 void test('every kind with a status that a controller writes may be written', () => {

@@ -23,12 +23,6 @@ export const clusterRights: readonly Right[] = [
   { group: infrastructure, resources: of(reconciled, 'status'), verbs: ['patch'], why: 'their conditions, addresses and hosts' },
   {
     group: infrastructure,
-    resources: of(reconciled, 'finalizers'),
-    verbs: ['update'],
-    why: 'to own an IPAddressClaim so that it blocks the deletion of its owner',
-  },
-  {
-    group: infrastructure,
     resources: ['baremetalmachinetemplates', 'packetmachinetemplates'],
     verbs: [...read],
     why: 'what the smallest host that fits a template has',
@@ -48,9 +42,9 @@ export const clusterRights: readonly Right[] = [
   { group: infrastructure, resources: ['rackhosts/status'], verbs: ['patch'], why: 'what the mirror shows' },
   {
     group: 'cluster.x-k8s.io',
-    resources: ['clusters', 'machines', 'machinesets', 'machinedeployments'],
+    resources: ['clusters', 'machines'],
     verbs: [...read],
-    why: 'whether a cluster is paused, what a machine waits for, and whose successor it is',
+    why: 'whether a cluster is paused, what a machine waits for, and of which owner it is',
   },
   {
     group: 'cluster.x-k8s.io',
@@ -67,30 +61,24 @@ export const clusterRights: readonly Right[] = [
   {
     group: 'ipam.cluster.x-k8s.io',
     resources: ['ipaddressclaims'],
-    verbs: [...read, 'create', 'patch', 'delete'],
-    why: 'static addresses and endpoints are taken from pools and given back',
+    verbs: ['get', 'create'],
+    why: 'static addresses and endpoints are asked of pools; a claim goes with its owner',
   },
-  { group: 'ipam.cluster.x-k8s.io', resources: ['ipaddresses'], verbs: [...read], why: 'the addresses that a pool gave' },
+  { group: 'ipam.cluster.x-k8s.io', resources: ['ipaddresses'], verbs: ['get'], why: 'the addresses that a pool gave' },
   {
     group: '',
     resources: ['secrets'],
-    verbs: [...read],
-    why: "a machine's bootstrap data, and the kubeconfig of a workload cluster for cordon, drain and join",
+    verbs: ['get'],
+    why: "by name: a machine's bootstrap data, and the kubeconfig of a workload cluster for cordon, drain and join",
   },
   { group: 'events.k8s.io', resources: ['events'], verbs: ['create', 'patch'], why: 'what happens is told at the object' },
-  {
-    group: 'apiextensions.k8s.io',
-    resources: ['customresourcedefinitions'],
-    verbs: [...read],
-    why: 'which versions of the kinds of Cluster API and IPAM are served',
-  },
 ];
 /** In the namespace of the controller alone. */
 export const ownRights: readonly Right[] = [
   {
     group: 'coordination.k8s.io',
     resources: ['leases'],
-    verbs: ['get', 'create', 'update', 'patch'],
+    verbs: ['get', 'create', 'update'],
     why: 'of several controllers one works',
   },
 ];

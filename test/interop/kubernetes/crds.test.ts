@@ -276,6 +276,7 @@ void describe('the provider\u2019s kinds on a real API server', ground, () => {
         for (const verb of verbs) assert.ok(await may({ group: apiGroup, resource: plural, subresource, verb }), `${verb} ${resource}`);
       }
     for (const denied of [
+      { group: '', resource: 'secrets', verb: 'list' },
       { group: '', resource: 'secrets', verb: 'create' },
       { group: '', resource: 'secrets', verb: 'delete' },
       { group: '', resource: 'pods', verb: 'list' },
