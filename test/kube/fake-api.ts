@@ -196,6 +196,8 @@ export class FakeApi implements KubeApi {
       const before = this.#of(kind).get(key);
       if (before === undefined && subresource !== undefined) throw notFound(kind, key);
       if (before !== undefined) this.#checkVersion(kind, before.object, object.metadata);
+      // Who says which object is meant does not mean a new one.
+      else if ((object.metadata.uid ?? '') !== '') throw conflict(kind, key);
       this.#checkPlace(kind, object);
       const applied = this.#appliable(kind, object, subresource);
       const owner = `${fieldManager}|Apply|${subresource ?? ''}`;

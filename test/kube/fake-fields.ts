@@ -118,11 +118,15 @@ export const ownChanged = (owners: Owners, owner: string, before: unknown, after
   for (const path of changed) mine.add(path);
   owners.set(owner, mine);
 };
+/** `{}` says that there is an object, not that it is empty. */
+const isThere = (now: ReadonlyMap<string, unknown>, path: string, value: unknown): boolean =>
+  isDeepStrictEqual(now.get(path), value) ||
+  (isJson(value) && Object.keys(value).length === 0 && [...now.keys()].some((other) => other.startsWith(`${path}\0`)));
 /** Other owners of leaves that `applied` wants otherwise than they are. */
 export const conflictsOf = (owners: Owners, owner: string, live: unknown, applied: unknown): readonly string[] => {
   const now = leavesOf(live);
   return [...leavesOf(applied)].flatMap(([path, value]) => {
-    if (isDeepStrictEqual(now.get(path), value)) return [];
+    if (isThere(now, path, value)) return [];
     return [...owners]
       .filter(([name, paths]) => name !== owner && paths.has(path))
       .map(([name]) => `${name.split('|')[0]} owns .${path.replaceAll('\0', '.')}`);
@@ -140,7 +144,7 @@ export const applyOnto = (owners: Owners, owner: string, live: Json, applied: un
     if (!isKept && ![...wanted.keys()].some((other) => other.startsWith(`${path}\0`))) dropLeaf(live, path.split('\0'));
   }
   for (const [path, value] of wanted) {
-    if (isDeepStrictEqual(now.get(path), value)) continue;
+    if (isThere(now, path, value)) continue;
     for (const [name, paths] of owners) if (name !== owner) paths.delete(path);
     setLeaf(live, path.split('\0'), structuredClone(value));
   }
