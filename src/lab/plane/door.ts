@@ -5,6 +5,9 @@ import type { Method, World } from '../../world/world.ts';
 const callMs = 30_000;
 const replyBytesMax = 64 * 1024 * 1024;
 const atOnce = 8;
+/** Tries for what needs some moments to be there, and between them. */
+const patience = 50;
+const retryMs = 200;
 
 export interface PlaneObject {
   readonly apiVersion: string;
@@ -67,11 +70,16 @@ const parse = (bytes: Uint8Array): unknown => {
   }
 };
 
+interface Resource {
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
 class HttpDoor implements Door {
   readonly #world: World;
   readonly #options: DoorOptions;
   /** By apiVersion and kind: the plural, and whether it lives in a namespace. */
-  readonly #resources = new Map<string, { readonly plural: string; readonly namespaced: boolean }>();
+  readonly #resources = new Map<string, Resource>();
 
   constructor(world: World, options: DoorOptions) {
     this.#world = world;
@@ -167,23 +175,34 @@ class HttpDoor implements Door {
     const { name, namespace = 'default' } = object.metadata;
     const root = object.apiVersion.includes('/') ? `/apis/${object.apiVersion}` : `/api/${object.apiVersion}`;
     const path = `${root}${namespaced ? `/namespaces/${namespace}` : ''}/${plural}/${encodeURIComponent(name)}${subresource}`;
-    const { status, body } = await this.call('PATCH', `${path}?fieldManager=plane&force=true`, object, 'application/apply-patch+yaml');
-    if (status !== 200 && status !== 201) throw this.#refused(`applying ${object.kind} ${name}`, status, body);
+    for (let tries = 0; ; tries++) {
+      const { status, body } = await this.call('PATCH', `${path}?fieldManager=plane&force=true`, object, 'application/apply-patch+yaml');
+      if (status === 200 || status === 201) return;
+      // The store of a kind that is seconds old asks for patience.
+      if ((status !== 429 && status !== 503) || tries >= patience) throw this.#refused(`applying ${object.kind} ${name}`, status, body);
+      await this.#world.clock.sleep(retryMs, this.#world.signal);
+    }
   }
 
-  async #resourceOf({ apiVersion, kind }: PlaneObject) {
+  /** A kind that was just established is told of a little later. */
+  async #resourceOf({ apiVersion, kind }: PlaneObject): Promise<Resource> {
     const key = `${apiVersion} ${kind}`;
-    const known = this.#resources.get(key);
-    if (known !== undefined) return known;
+    for (let tries = 0; ; tries++) {
+      const known = this.#resources.get(key);
+      if (known !== undefined) return known;
+      if (tries >= patience) throw new RemudaError('kube-failed', `${this.#options.server} knows no ${kind} of ${apiVersion}`);
+      if (tries > 0) await this.#world.clock.sleep(retryMs, this.#world.signal);
+      await this.#discover(apiVersion);
+    }
+  }
+
+  async #discover(apiVersion: string): Promise<void> {
     const resources = field(await this.get(apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`), 'resources');
     for (const one of Array.isArray(resources) ? resources : []) {
       const plural = textField(one, 'name') ?? '';
       if (!plural.includes('/'))
         this.#resources.set(`${apiVersion} ${textField(one, 'kind')}`, { plural, namespaced: field(one, 'namespaced') === true });
     }
-    const found = this.#resources.get(key);
-    if (found === undefined) throw new RemudaError('kube-failed', `${this.#options.server} knows no ${kind} of ${apiVersion}`);
-    return found;
   }
 
   #refused(what: string, status: number, body: unknown): RemudaError {
