@@ -51,6 +51,31 @@ const judged = async <T>(act: () => Promise<T>): Promise<T> => {
   }
 };
 
+/** What the installed OS says of itself, by the token of its generation. */
+const homeRoutes = ({ desk }: BootDeps): readonly Route[] => [
+  {
+    method: 'POST',
+    path: '/phone-home/:token',
+    bodyBytesMax: 16 * 1024,
+    handle: async ({ params, body }) => {
+      // cloud-init and the tiny image both post a form (WHATWG application/x-www-form-urlencoded).
+      const form = new URLSearchParams(Buffer.from(body).toString('utf8'));
+      await desk.phoneHome(params['token'] ?? '', form.get('hostname') ?? '');
+      return nothing;
+    },
+  },
+  {
+    method: 'POST',
+    path: '/phone-home/:token/failed',
+    bodyBytesMax: 16 * 1024,
+    // The end of a log as it is: what was cut in the middle of a character is no reason to refuse it.
+    handle: async ({ params, body }) => {
+      await desk.bootstrapFailed(params['token'] ?? '', Buffer.from(body).toString('utf8'));
+      return nothing;
+    },
+  },
+];
+
 /** Plain HTTP: scripts by ticket, the ramdisk and image chunks by content hash, phone-home by token. */
 export const bootRoutes = (deps: BootDeps, local: Ipv4): readonly Route[] => {
   const { desk, images, files, observe } = deps;
@@ -106,27 +131,7 @@ export const bootRoutes = (deps: BootDeps, local: Ipv4): readonly Route[] => {
         return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body };
       },
     },
-    {
-      method: 'POST',
-      path: '/phone-home/:token',
-      bodyBytesMax: 16 * 1024,
-      handle: async ({ params, body }) => {
-        // cloud-init and the tiny image both post a form (WHATWG application/x-www-form-urlencoded).
-        const form = new URLSearchParams(Buffer.from(body).toString('utf8'));
-        await desk.phoneHome(params['token'] ?? '', form.get('hostname') ?? '');
-        return nothing;
-      },
-    },
-    {
-      method: 'POST',
-      path: '/phone-home/:token/failed',
-      bodyBytesMax: 16 * 1024,
-      // The end of a log as it is: what was cut in the middle of a character is no reason to refuse it.
-      handle: async ({ params, body }) => {
-        await desk.bootstrapFailed(params['token'] ?? '', Buffer.from(body).toString('utf8'));
-        return nothing;
-      },
-    },
+    ...homeRoutes(deps),
   ];
 };
 

@@ -11,7 +11,7 @@ export class RackNews {
   readonly #parts: DaemonParts;
   readonly #calls: DaemonCalls;
   readonly #waiters = new Set<() => void>();
-  #following: Promise<void> | undefined;
+  #isFollowing = false;
   /** Something came while nobody waited: whoever waits next hears of it at once. */
   #isUnheard = false;
 
@@ -23,7 +23,11 @@ export class RackNews {
   changed(ms: number, signal: AbortSignal): Promise<void> {
     const { clock, until } = this.#parts;
     if (signal.aborted || until.aborted) return Promise.resolve();
-    this.#following ??= this.#follow();
+    if (!this.#isFollowing) {
+      this.#isFollowing = true;
+      // It never rejects, and `until` ends it.
+      void this.#follow();
+    }
     if (this.#isUnheard) {
       this.#isUnheard = false;
       return Promise.resolve();

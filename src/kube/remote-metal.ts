@@ -1,5 +1,5 @@
 /** Metal over the API of a daemon elsewhere: its token says what it may do, and every answer is checked against the schemas of the API. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { hostJson, imageJson, itemsOf, powerJson, standingJson, timelineJson } from '../api/types.ts';
 import type { PowerVerb, ReleaseWish } from '../control/rack.ts';
 import { DaemonCalls } from './daemon-calls.ts';

@@ -188,7 +188,7 @@ export const metalSuite = (name: string, benchOf: (hosts: readonly Host[]) => Pr
     const placement = { group: 'g', by: 'failureDomain', mode: 'require-spread' };
     const ends = await Promise.allSettled(Array.from({ length: 6 }, (_, index) => metal.claim(wish(`c${index}`, { placement }))));
     const places = ends.filter((end) => end.status === 'fulfilled').map(({ value }) => value.host.profile.failureDomain);
-    assert.deepEqual(places.toSorted(), ['z0', 'z1', 'z2']);
+    assert.deepEqual([places.length, new Set(places)], [3, new Set(['z0', 'z1', 'z2'])]);
     for (const end of ends) if (end.status === 'rejected') assert.match(String(end.reason), /3 where the group must not stand/);
   });
 };

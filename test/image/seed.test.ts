@@ -155,3 +155,18 @@ test('the image holds the texts, is labelled CIDATA and is refused where it is t
     (error) => error instanceof RemudaError && error.code === 'too-large',
   );
 });
+
+test('the claim and its provider ID stand in meta-data under names that templates can say, and where a failure is reported', () => {
+  const url = 'http://10.77.0.1/phone-home/abc';
+  const files = seedFiles({ instanceId: 'c1.2', hostName: 'n1', claimId: 'c1', phoneHomeUrl: url, reportFailureUrl: `${url}/failed` });
+  assert.deepEqual(files['meta-data'].split('\n'), [
+    'instance-id: c1.2',
+    'local-hostname: n1',
+    'claim_id: c1',
+    'provider_id: remuda://c1',
+    `remuda-phone-home: ${url}`,
+    `remuda-report-failure: ${url}/failed`,
+    '',
+  ]);
+  assert.throws(() => seedFiles({ instanceId: 'c1.2', hostName: 'n1', reportFailureUrl: 'ftp://x' }), /no http or https URL/);
+});
