@@ -40,6 +40,12 @@ void test('every variable is in the table, and every one of the table is in a fi
   );
 });
 
+void test('variables.md has a row for each variable, and names its files', () => {
+  const rows = (files.get('variables.md') ?? '').split('\n').filter((line) => line.startsWith('| `'));
+  assert.equal(rows.length, Object.keys(variables).length);
+  for (const row of rows) assert.match(row, /^\| `[A-Z0-9_]+` \| .+ \| .{12,} \| [a-z, -]+ \|$/);
+});
+
 void test('each file explains each variable that it has', () => {
   for (const [name, text] of files) {
     const comment = text.split('\n').filter((line) => line.startsWith('#'));

@@ -6,7 +6,7 @@ import { cluster, controlPlane, workerHealth, workers } from './cluster-objects.
 import { components } from './components.ts';
 import { fileText } from './text.ts';
 import type { Manifest } from './text.ts';
-import { variable } from './variables.ts';
+import { variable, variableTable } from './variables.ts';
 
 const hosts = [
   'Every machine takes a host of its pool. A host with more than one disk needs a rule: add disk: {pick: Smallest} (or serial, wwn, minSize) to',
@@ -97,14 +97,13 @@ const extensionAbout = [
   'The URL is that of kubernetes.extension in the configuration of the daemon, or of remuda controller --extension-listen.',
 ];
 
-/** Name to text, for `version` such as `0.2.0`. Always the same for the same version. Throws `bad-request` for what is no version. */
-export const packageFiles = (version: string): ReadonlyMap<string, string> =>
+const manifests = (version: string): ReadonlyMap<string, string> =>
   new Map([
     ['metadata.yaml', metadata(version)],
     ['infrastructure-components.yaml', fileText(componentsAbout, components(version), version)],
-    ...flavours.map(({ name, about, manifests }): [string, string] => [
+    ...flavours.map(({ name, about, manifests: objects }): [string, string] => [
       `cluster-template${name === undefined ? '' : `-${name}`}.yaml`,
-      fileText(about, manifests(), version),
+      fileText(about, objects(), version),
     ]),
     [
       'clusterclass-remuda.yaml',
@@ -116,3 +115,13 @@ export const packageFiles = (version: string): ReadonlyMap<string, string> =>
     ],
     ['extension-config.yaml', fileText(extensionAbout, [extension], version)],
   ]);
+const tableAbout = `# The variables of these files
+
+clusterctl takes them from the environment or from its own configuration file.
+
+`;
+/** Name to text, for `version` such as `0.2.0`. Always the same for the same version. Throws `bad-request` for what is no version. */
+export const packageFiles = (version: string): ReadonlyMap<string, string> => {
+  const files = manifests(version);
+  return new Map([...files, ['variables.md', `${tableAbout}${variableTable(files, version)}`]]);
+};

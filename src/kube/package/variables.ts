@@ -90,9 +90,23 @@ export const isPlainVariable = (text: string): boolean => {
   const [whole, name = ''] = [...text.matchAll(written)][0] ?? [];
   return whole === text && isKnown(name) && variables[name].isPlain === true;
 };
+const defaultOf = (name: VariableName, version: string): string | undefined => {
+  const { value } = variables[name];
+  return value === '""' ? 'empty' : value?.replace('VERSION', version);
+};
 /** One line a variable: name, default or `required`, meaning. */
-export const explained = (name: VariableName, version: string): string => {
-  const { value, meaning } = variables[name];
-  const without = value === undefined ? 'required' : value === '""' ? 'empty' : value.replace('VERSION', version);
-  return `${name} (${without}): ${meaning}`;
+export const explained = (name: VariableName, version: string): string =>
+  `${name} (${defaultOf(name, version) ?? 'required'}): ${variables[name].meaning}`;
+/** All of them as a table in Markdown, with the files that have each. */
+export const variableTable = (files: ReadonlyMap<string, string>, version: string): string => {
+  const rows = Object.keys(table)
+    .filter(isKnown)
+    .map((name) => {
+      const places = [...files]
+        .filter(([, text]) => variablesOf(text).known.includes(name))
+        .map(([file]) => file.replace(/^cluster-template-|\.yaml$/g, ''));
+      const without = defaultOf(name, version);
+      return `| \`${name}\` | ${without === undefined ? 'required' : without === 'empty' ? 'empty' : `\`${without}\``} | ${variables[name].meaning} | ${places.join(', ')} |`;
+    });
+  return ['| variable | default | meaning | in |', '|---|---|---|---|', ...rows, ''].join('\n');
 };
