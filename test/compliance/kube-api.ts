@@ -337,8 +337,9 @@ const watching = (make: Make): void => {
         stopping.abort(reason);
       }
     })();
+    const ended = watch.catch((error: unknown) => assert.equal(error, reason));
     await api.create(widget, widgetOf(namespace, 'a'), manager);
-    await watch.catch((error: unknown) => assert.equal(error, reason));
+    await ended;
     assert.deepEqual(seen, ['ADDED']);
   });
   test('a version that never was, or is forgotten, is told at once', async (t) => {
