@@ -54,7 +54,7 @@ export const imageOf = (name: string, digest = `sha256:${'c'.repeat(64)}`): Imag
   signedBy: [],
   refused: null,
 });
-export const catalogue: readonly ImageJson[] = Object.entries(digests).map(([name, digest]) => imageOf(name, digest));
+const usual: readonly ImageJson[] = Object.entries(digests).map(([name, digest]) => imageOf(name, digest));
 
 /** Only what is looked at; the rest of a host is none of ours. */
 const hostWith = (more: object): HostJson =>
@@ -80,21 +80,21 @@ export class ModelMetal implements Pick<Metal, 'images' | 'standing' | 'reprovis
     },
     facts: { power: 'on', installed: { claimId: 'c-1', generation: 1, digest: digests['kubernetes-v1.34.4'] } },
   });
-  images_: readonly ImageJson[] = catalogue;
+  catalogue: readonly ImageJson[] = usual;
   readonly told: { readonly image: string; readonly userData: string }[] = [];
   readonly cycles: string[] = [];
   powerFails = false;
-  standing_: Standing | undefined;
+  word: Standing | undefined;
   /** Before a reprovision is done, and after. */
   crash: (when: 'before' | 'after') => void = () => {};
   change(more: object): void {
     this.host = { ...this.host, ...more, version: this.host.version + 1 };
   }
   images(): Promise<readonly ImageJson[]> {
-    return Promise.resolve(this.images_);
+    return Promise.resolve(this.catalogue);
   }
   standing(claimId: string): Promise<Standing> {
-    return Promise.resolve(this.standing_ ?? (claimId === 'c-1' ? { is: 'held', host: structuredClone(this.host) } : { is: 'unknown' }));
+    return Promise.resolve(this.word ?? (claimId === 'c-1' ? { is: 'held', host: structuredClone(this.host) } : { is: 'unknown' }));
   }
   async reprovision(claimId: string, wanted: Parameters<Metal['reprovision']>[1], ifVersion?: number): Promise<HostJson> {
     await Promise.resolve();

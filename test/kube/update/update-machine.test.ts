@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { kinds } from '../../../src/kube/objects.ts';
+import type { Kind, KubeObject } from '../../../src/kube/objects.ts';
 import type { Progress } from '../../../src/kube/update/reimage.ts';
 import { updateMachine } from '../../../src/kube/update/update-machine.ts';
 import type { Request } from '../fake-api.ts';
@@ -16,12 +17,13 @@ const steps = async (lab: Lab, count: number): Promise<Progress> => {
   for (let done = 1; done < count; done++) last = await step(lab);
   return last;
 };
-const annotations = (lab: Lab, kind: typeof kinds.machine | typeof kinds.bareMetalMachine = kinds.machine) =>
-  lab.api.peek(kind, machineKey)?.metadata.annotations ?? {};
+const annotations = (lab: Lab, kind: Kind = kinds.machine) => lab.api.peek(kind, machineKey)?.metadata.annotations ?? {};
 const skip = 'cluster.x-k8s.io/skip-remediation';
 const record = 'baremetal.infrastructure.cluster.x-k8s.io/reimage';
 const tokens = (lab: Lab) => lab.workloadApi.all(kinds.secret).filter(({ type }) => type === 'bootstrap.kubernetes.io/token');
 const evictions = (lab: Lab) => lab.workloadApi.requests.filter(({ subresource }) => subresource === 'eviction');
+const isCordoned = (node: KubeObject | undefined): boolean =>
+  (node?.spec as { readonly unschedulable?: boolean } | undefined)?.unschedulable === true;
 const pod = (name: string, more: object = {}) => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -37,7 +39,7 @@ test('from the first call to the last: remediation off, cordon, drain, one new i
   assert.equal(annotations(lab)[skip], 'remuda-in-place-update');
   assert.ok(annotations(lab, kinds.bareMetalMachine)[record]);
   assert.equal((await step(lab)).message, 'draining Node w1: 1 pods are going');
-  assert.deepEqual((lab.node()?.spec as { unschedulable?: boolean }).unschedulable, true);
+  assert.equal(isCordoned(lab.node()), true);
   assert.equal(lab.metal.told.length, 0);
   assert.match((await step(lab)).message, /is told to write/);
   assert.equal(lab.metal.told.length, 1);
@@ -72,11 +74,11 @@ test('a Node that came back before the old one could be deleted stays, and is un
   await steps(lab, 2);
   const old = lab.node();
   const uid = old?.metadata.uid;
-  assert.equal((old?.spec as { unschedulable?: boolean }).unschedulable, true);
+  assert.equal(isCordoned(old), true);
   await lab.join('v1.35.0');
   assert.equal((await step(lab)).is, 'done');
   assert.equal(lab.node()?.metadata.uid, uid);
-  assert.equal((lab.node()?.spec as { unschedulable?: boolean }).unschedulable, undefined);
+  assert.equal(isCordoned(lab.node()), false);
 });
 test('a drain that a budget stops waits, and not longer than nodeDrainTimeoutSeconds', async () => {
   const lab = aLab({ drainTimeoutSeconds: 60 });
@@ -139,7 +141,7 @@ test('what cannot work is said before any pod goes', async () => {
   assert.match((await steps(other, 3)).message, /belongs to ns\/other/);
   for (const lab of [missing, foreign, other]) {
     assert.equal(lab.metal.told.length, 0);
-    assert.equal((lab.node()?.spec as { unschedulable?: boolean }).unschedulable, undefined);
+    assert.equal(isCordoned(lab.node()), false);
   }
 });
 test('a kubelet of another version than asked for is a failure that names both', async () => {
@@ -161,9 +163,9 @@ test("a user's own skip-remediation stays", async () => {
 test('a name that is moved to another image in between is another desired state: one more reprovision, no two of the same', async () => {
   const lab = aLab({ image: 'worker', version: 'v1.34.4' });
   const first = `sha256:${'d'.repeat(64)}`;
-  lab.metal.images_ = [imageOf('worker', first)];
+  lab.metal.catalogue = [imageOf('worker', first)];
   await steps(lab, 4);
-  lab.metal.images_ = [imageOf('worker')];
+  lab.metal.catalogue = [imageOf('worker')];
   await steps(lab, 4);
   assert.deepEqual(
     lab.metal.told.map(({ image }) => image),
