@@ -134,7 +134,11 @@ export class ModelMetal implements Metal {
       const { hostName = host.name, userData } = request;
       const network = request.network ?? host.profile.network ?? undefined;
       const intent = {
-        ...{ image: digest, imageName: request.image, imageSizeBytes: 512, phoneHome: 'image' as const, hostName },
+        image: digest,
+        imageName: request.image,
+        imageSizeBytes: 512,
+        phoneHome: 'image' as const,
+        hostName,
         ...(userData === undefined ? {} : { userData }),
         ...(network === undefined ? {} : { network }),
       };
