@@ -175,3 +175,42 @@ scene('dry runs name the disk that would be overwritten or cleaned, and change n
   assert.match(next.reason, /generation 2 would be put on \/dev\/vda/);
   assert.equal(hostOf(rack).claim?.generation, 1);
 });
+scene(
+  'a host that a release kept is given back to its word alone, seen off and clean, also by a daemon that was begun anew',
+  async (rack) => {
+    await both(rack);
+    await claim(rack);
+    await provisioned(rack);
+    await ask(rack, (daemon) => daemon.rack.release('c1', as, { reserve: { for: 'md-0', seconds: 3600 } }));
+    const again = wish({ id: 'next', reuse: { of: 'md-0', mode: 'wait' } });
+    await assert.rejects(
+      ask(rack, (daemon) => daemon.rack.claim(again, as)),
+      refused('no-host-fits', /^2 hosts looked at, none fits: 2 kept back$/),
+    );
+    await reach(rack, 'seen off', () => rack.host('h1')?.release?.offAt !== undefined);
+    assert.equal(rack.metal('h1').power(), 'off');
+    rack.crash();
+    await reach(rack, 'begun anew', () => rack.daemon !== undefined && rack.host('h1')?.state === 'available');
+    const standing = await ask(rack, (daemon) => daemon.rack.standing('c1'));
+    assert.equal(standing.is, 'over');
+    await assert.rejects(
+      ask(rack, (daemon) => daemon.rack.claim(wish({ id: 'other', host: 'h1' }), as)),
+      refused('state-conflict', /it is kept for "md-0"/),
+    );
+    const { host } = await ask(rack, (daemon) => daemon.rack.claim(again, as));
+    assert.deepEqual([host.name, host.reservation], ['h1', null]);
+    await reach(rack, 'provisioned again', () => rack.host('h1')?.state === 'provisioned');
+  },
+);
+scene('the place of a group outlives the daemon', async (rack) => {
+  await both(rack);
+  for (const name of ['h1', 'h2']) await ask(rack, (daemon) => daemon.rack.describe(name, { failureDomain: 'a' }, as));
+  const apart = { placement: { group: 'g', by: 'failureDomain', mode: 'require-spread' } };
+  await ask(rack, (daemon) => daemon.rack.claim(wish({ id: 'a', ...apart }), as));
+  rack.crash();
+  await reach(rack, 'begun anew', () => rack.daemon !== undefined);
+  await assert.rejects(
+    ask(rack, (daemon) => daemon.rack.claim(wish({ id: 'b', ...apart }), as)),
+    refused('no-host-fits', /1 where the group must not stand: group g has 1 in its failureDomain a already/),
+  );
+});
