@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -48,6 +48,7 @@ void describe('clusterctl', ground, () => {
   let on: TestPlane;
   let folder: string;
   let program: string;
+  let core: string;
   let environment: Record<string, string>;
 
   const clusterctl = async (...args: readonly string[]): Promise<string> => {
@@ -91,7 +92,8 @@ void describe('clusterctl', ground, () => {
       GOPROXY: 'off',
     };
     const { stdout } = await execute(program, ['version', '-o', 'short'], { env: environment });
-    writeRepository(stdout.trim());
+    core = stdout.trim();
+    writeRepository();
     await on.apply(...providerObjects());
   });
   after(() => {
@@ -99,7 +101,7 @@ void describe('clusterctl', ground, () => {
   });
 
   /** As clusterctl wants a local one: `<folder>/<label>/<version>/<file>`. */
-  function writeRepository(core: string): void {
+  function writeRepository(): void {
     const ours = join(folder, 'infrastructure-remuda', `v${version}`);
     mkdirSync(ours, { recursive: true });
     for (const [name, text] of packageFiles(version)) writeFileSync(join(ours, name), text);
@@ -117,12 +119,9 @@ void describe('clusterctl', ground, () => {
       REMUDA_TRUST: `fingerprint=${fingerprint}`,
       REMUDA_OS_IMAGE: 'kubernetes',
       CONTROL_PLANE_ENDPOINT_HOST: '192.0.2.100',
-      coreVersion: core,
     };
     // JSON is YAML.
     writeFileSync(join(folder, 'clusterctl.yaml'), JSON.stringify(settings));
-    writeFileSync(join(folder, 'core'), core);
-    assert.ok(existsSync(join(ours, 'metadata.yaml')));
   }
 
   void test('generate provider: every variable is filled in, every object labelled', async () => {
@@ -219,10 +218,10 @@ void describe('clusterctl', ground, () => {
     };
     await eventually('the topology is reconciled', reconciled);
     // Another image is another template: the dry run may not be refused by our policy.
-    const patch = { spec: { topology: { variables: [{ name: 'image', value: 'other' }] } } };
     const cluster = await on.read('cluster', 'top', namespace);
-    const said = field(cluster, 'spec', 'topology', 'variables') as readonly { name: string; value: unknown }[];
-    patch.spec.topology.variables = said.map(({ name, value }) => ({ name, value: name === 'image' ? 'other' : value })) as never;
+    const said = field(cluster, 'spec', 'topology', 'variables') as readonly { readonly name: string; readonly value: unknown }[];
+    const variables = said.map(({ name, value }) => ({ name, value: name === 'image' ? 'other' : value }));
+    const patch = { spec: { topology: { variables } } };
     await on.kubectl('patch', 'cluster', 'top', '-n', namespace, '--type', 'merge', '-p', JSON.stringify(patch));
     await eventually('a template with the new image', async () => {
       const text = await on.kubectl(
@@ -239,7 +238,6 @@ void describe('clusterctl', ground, () => {
 
   void test('init, describe and delete', async (t) => {
     const namespace = await on.newNamespace(t);
-    const core = (await execute('cat', [join(folder, 'core')])).stdout.trim();
     const inventory = 'clusterctl.cluster.x-k8s.io';
     const standIns = [
       preserving('cert-manager.io', 'Issuer', 'v1'),
