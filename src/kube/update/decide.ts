@@ -44,26 +44,20 @@ export const changedPaths = (before: unknown, after: unknown, path = ''): readon
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
   return names.flatMap((name) => changedPaths(before[name], after[name], path === '' ? name : `${path}.${name}`));
 };
-// As internal/util/inplace CleanupMachineSpecForDiff: these never count.
-const neverCompared = [
-  'clusterName',
-  'bootstrap',
-  'infrastructureRef',
-  'providerID',
-  'minReadySeconds',
-  'readinessGates',
-  'taints',
-  'deletion.nodeDrainTimeoutSeconds',
-  'deletion.nodeVolumeDetachTimeoutSeconds',
-  'deletion.nodeDeletionTimeoutSeconds',
-];
+const neverCompared = ['clusterName', 'bootstrap', 'infrastructureRef', 'providerID', 'minReadySeconds', 'readinessGates', 'taints'];
+const deletionTimes = ['nodeDrainTimeoutSeconds', 'nodeVolumeDetachTimeoutSeconds', 'nodeDeletionTimeoutSeconds'];
+const without = (value: unknown, names: readonly string[]): Json =>
+  Object.fromEntries(Object.entries(isRecord(value) ? value : {}).filter(([name]) => !names.includes(name)));
+/** What counts of a Machine's spec (internal/util/inplace, CleanupMachineSpecForDiff). */
+const comparable = (machine: unknown): Json => {
+  const deletion = without(at(machine, ['deletion']), deletionTimes);
+  const rest = without(machine, [...neverCompared, 'deletion']);
+  return Object.keys(deletion).length === 0 ? rest : { ...rest, deletion };
+};
 /** The image is what is written; the other two take effect without the host, at the next claim or the next change. */
 const coveredInfra = ['image', 'nodeReuse', 'whenNotInPlace'];
 /** What we write anew into the bootstrap data. The kubeadm provider makes them once and never again, so nothing else of them may change. */
 const coveredBootstrap = ['joinConfiguration.discovery.bootstrapToken.token', 'joinConfiguration.discovery.tlsBootstrapToken'];
-const isWithin = (path: string, places: readonly string[]): boolean =>
-  places.some((place) => path === place || path.startsWith(`${place}.`));
-
 const mergeOf = (after: unknown, paths: readonly string[]): Json | undefined => {
   if (paths.length === 0) return undefined;
   const patch: Record<string, unknown> = {};
@@ -95,7 +89,7 @@ const imageFault = ({ desired, catalogue }: Question): string | undefined => {
 };
 const uncovered = (question: Question): readonly string[] => {
   const { current, desired } = question;
-  const machine = changedPaths(current.machine, desired.machine).filter((path) => path !== 'version' && !isWithin(path, neverCompared));
+  const machine = changedPaths(comparable(current.machine), comparable(desired.machine)).filter((path) => path !== 'version');
   const infra = changedPaths(current.infra, desired.infra).filter((path) => !coveredInfra.includes(path));
   const bootstrap = changedPaths(current.bootstrap, desired.bootstrap).filter((path) => !coveredBootstrap.includes(path));
   return [

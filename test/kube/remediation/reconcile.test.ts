@@ -47,7 +47,7 @@ const aWard = (spec: object = {}, options: LabOptions = {}): Ward => {
     ...lab,
     look: async () => (await reconciler.reconcile(key, new AbortController().signal)).requeueAfterMs,
     request,
-    status: () => (request()?.status ?? {}) as RemediationStatus,
+    status: () => request()?.status ?? {},
     said: () => conditionOf(request(), 'Ready')?.reason ?? '',
     escalated: () => {
       const condition = conditionOf(lab.api.peek(kinds.machine, machineKey), 'OwnerRemediated');
