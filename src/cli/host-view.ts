@@ -130,7 +130,11 @@ const stepAdvice = (host: HostJson): readonly string[] => {
   if (host.boot !== null && host.boot.contestedAt !== null && host.boot.closedAt === null)
     return ['two machines used the ticket of this boot: look for a second server with this MAC'];
   if (host.state === 'discovered') return [`if it is yours: remuda host accept ${name} --bmc-url URL --bmc-username USER`];
-  if (host.state === 'available') return [`it is free: remuda claim create --host ${name} --image NAME`];
+  if (host.state === 'available')
+    return [
+      `it is free: remuda claim create --host ${name} --image NAME`,
+      ...(host.reservation === null ? [] : [`while it is kept: … --reuse ${host.reservation.for}; or: remuda host unreserve ${name}`]),
+    ];
   if (host.bmc === null && host.state !== 'provisioned' && host.boot?.agentArrivedAt == null)
     return ['it has no BMC: press its power button and let it boot from the network'];
   return [];
