@@ -48,7 +48,7 @@ test('a host says for whom it is kept, until when, and whether it was seen off',
   assert.match(await shown(), /kept for\s+md-0, until .*: over/);
   const release = { claimId: 'c0', generation: 1, disk: { path: '/dev/vda', sizeBytes: 1 }, at: now - minute };
   rack.put({ ...host, state: 'cleaning', release, reservation: { for: 'md-0', seconds: 60, until: null } });
-  assert.match(await shown(), /seen off\s+not yet since the release\n(.*\n)*kept for\s+md-0, from when it is clean/);
+  assert.match(await shown(), /seen off\s+not yet since the release\n[^]*kept for\s+md-0, from when it is clean/);
   rack.put({ ...host, state: 'cleaning', release: { ...release, offAt: now } });
   assert.match(await shown(), /seen off\s+(?!not yet).*\d/);
 });
