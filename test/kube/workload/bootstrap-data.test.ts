@@ -11,7 +11,7 @@ const vector = (name: string): string =>
 const fresh = 'freshx.fedcba9876543210';
 
 test('a worker joins with the fresh token; all else stays byte for byte', () => {
-  for (const name of ['cabpk-worker-plain.yaml', 'cabpk-worker-full.yaml']) {
+  for (const name of ['cabpk-worker-plain.user-data', 'cabpk-worker-full.user-data']) {
     const data = vector(name);
     const now = withJoinToken(data, fresh);
     assert.notEqual(now, data, name);
@@ -20,7 +20,7 @@ test('a worker joins with the fresh token; all else stays byte for byte', () => 
   }
 });
 const refusals: readonly [string, RegExp, (data: string) => string][] = [
-  ['a control plane that starts', /starts a control plane/, () => vector('cabpk-control-plane-init.yaml')],
+  ['a control plane that starts', /starts a control plane/, () => vector('cabpk-control-plane-init.user-data')],
   [
     'a control plane that joins',
     /joins a control plane/,
@@ -46,13 +46,13 @@ const refusals: readonly [string, RegExp, (data: string) => string][] = [
 for (const [name, says, change] of refusals)
   test(`refused: ${name}`, () => {
     assert.throws(
-      () => withJoinToken(change(vector('cabpk-worker-plain.yaml')), fresh),
+      () => withJoinToken(change(vector('cabpk-worker-plain.user-data')), fresh),
       (error: unknown) =>
         error instanceof RemudaError && error.code === 'bad-request' && says.test(error.message) && !error.message.includes('oldtok'),
     );
   });
 test('bytes of any kind are refused or rewritten, never anything else', () => {
-  const plain = vector('cabpk-worker-plain.yaml');
+  const plain = vector('cabpk-worker-plain.user-data');
   const mutated = fc
     .tuple(fc.nat(plain.length), fc.nat(40), fc.string())
     .map(([at, gone, more]) => plain.slice(0, at) + more + plain.slice(at + gone));
