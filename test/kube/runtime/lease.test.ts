@@ -15,7 +15,7 @@ interface Spec {
   readonly holderIdentity?: string;
   readonly leaseTransitions?: number;
 }
-const specOf = (api: FakeApi): Spec => (api.peek(kinds.lease, key)?.spec ?? {}) as Spec;
+const specOf = (api: FakeApi): Spec => api.peek(kinds.lease, key)?.spec ?? {};
 
 /** One that wants the lease, as a process has it; `api` is its own way to the server. */
 class Candidate {
