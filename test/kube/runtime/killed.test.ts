@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import type { Tools } from '../../../src/kube/controller.ts';
 import type { Key } from '../../../src/kube/objects.ts';
 import { writerOf } from '../../../src/kube/runtime/writer.ts';
-import { FakeApi, writing } from '../fake-api.ts';
-import type { Fault } from '../fake-api.ts';
+import { writing } from '../fake-api.ts';
+import type { FakeApi, Fault } from '../fake-api.ts';
 import { benchOf, toy, toyObject } from './bench.ts';
 
 const finalizer = 'toy.test.io/hold';
