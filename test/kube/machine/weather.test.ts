@@ -212,7 +212,14 @@ class Weather {
     api.seed(kind, {
       apiVersion: 'infrastructure.cluster.x-k8s.io/v1beta2',
       kind: kind.kind,
-      metadata: { name: 'm1', namespace: 'ns', labels: machine.metadata.labels ?? {}, ownerReferences: [this.bench.ownedBy(machine)] },
+      metadata: {
+        name: 'm1',
+        namespace: 'ns',
+        labels: machine.metadata.labels ?? {},
+        ownerReferences: [this.bench.ownedBy(machine)],
+        // clusterctl brings them along.
+        finalizers: object?.metadata.finalizers ?? [],
+      },
       spec: { image: 'alpha', ...ids },
     });
     this.isMoved = false;
