@@ -134,7 +134,7 @@ export const hostJson = z.object({
       offAt: time.nullable(),
     })
     .nullable(),
-  /** Kept by a release for claims with `reuse.of` this word; `until` null: counted from when it is clean. In the past: over. */
+  /** Kept by a release for claims with `reuse.of` this word; `until` null: counted from when it is clean. null when it is over. */
   reservation: z.object({ for: z.string(), until: time.nullable() }).nullable(),
   boot: z
     .object({

@@ -167,10 +167,8 @@ const bootDetails = ({ boot, bootTries, bmc }: HostJson, now: number): readonly 
   return details;
 };
 
-const reservationText = ({ for: word, until }: NonNullable<HostJson['reservation']>, now: number): Cell => {
-  if (until === null) return `${word}, from when it is clean`;
-  return until <= now ? { text: `${word}, until ${momentText(until)}: over`, tone: 'dim' } : `${word}, until ${momentText(until)}`;
-};
+const reservationText = ({ for: word, until }: NonNullable<HostJson['reservation']>): string =>
+  until === null ? `${word}, from when it is clean` : `${word}, until ${momentText(until)}`;
 const claimDetails = ({ claim, release, reservation, facts, job }: HostJson, now: number): readonly Detail[] => {
   const details: Detail[] = [];
   if (claim !== null)
@@ -187,7 +185,7 @@ const claimDetails = ({ claim, release, reservation, facts, job }: HostJson, now
       ['release', `of claim ${release.claimId}, ${ageText(release.at, now)}; to clean: ${diskText(release.disk)}`],
       ['  seen off', release.offAt === null ? { text: 'not yet since the release', tone: 'warn' } : stamp(release.offAt, now)],
     );
-  if (reservation !== null) details.push(['kept for', reservationText(reservation, now)]);
+  if (reservation !== null) details.push(['kept for', reservationText(reservation)]);
   if (job !== null)
     details.push(['job', `${job.kind} ${job.id}, ${job.startedAt === null ? 'not started' : `started ${ageText(job.startedAt, now)}`}`]);
   const { installed, phonedHome, dirty } = facts;

@@ -1,5 +1,6 @@
 /** The rack in this process: what the API may ask becomes events of the rulebook. */
 import { RemudaError } from '../errors.ts';
+import { reservationOf } from '../host/host.ts';
 import type { Host } from '../host/host.ts';
 import { conflictsOf, identityIndex } from '../host/identity.ts';
 import type { IdentityIndex } from '../host/identity.ts';
@@ -23,11 +24,14 @@ const indexOf = (hosts: readonly Host[]): IdentityIndex => {
   return index;
 };
 
-const viewOf = ({ presence }: RackParts, host: Host, index: IdentityIndex): HostView => {
+/** A reservation whose time is over stands in the record until somebody writes it, and is shown to nobody. */
+const withoutPast = (host: Host, now: number): Host =>
+  (host.reservation ?? null) === null || reservationOf(host, now) !== undefined ? host : { ...host, reservation: null };
+const viewOf = ({ presence, world }: RackParts, host: Host, index: IdentityIndex): HostView => {
   const { doing, progress } = presence.of(host.id);
   const busy = progress !== undefined && host.job?.id === progress.job;
   return {
-    host,
+    host: withoutPast(host, world.clock.now()),
     doing:
       host.held === null
         ? doing?.version === host.version

@@ -44,8 +44,6 @@ test('a host says for whom it is kept, until when, and whether it was seen off',
   const shown = async (): Promise<string> => (await run('host show h1')).out;
   rack.put({ ...host, reservation: { for: 'md-0', seconds: 60, until: now + minute } });
   assert.match(await shown(), /while it is kept: … --reuse md-0; or: remuda host unreserve h1\n[^]*kept for\s+md-0, until \S+ \S+Z\n/);
-  rack.put({ ...host, reservation: { for: 'md-0', seconds: 60, until: now - 1 } });
-  assert.match(await shown(), /kept for\s+md-0, until .*: over/);
   const release = { claimId: 'c0', generation: 1, disk: { path: '/dev/vda', sizeBytes: 1 }, at: now - minute };
   rack.put({ ...host, state: 'cleaning', release, reservation: { for: 'md-0', seconds: 60, until: null } });
   assert.match(await shown(), /seen off\s+not yet since the release\n[^]*kept for\s+md-0, from when it is clean/);

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { claimSchema } from '../../src/control/rack.ts';
 import type { ClaimRequest } from '../../src/control/rack.ts';
 import type { RemudaError } from '../../src/errors.ts';
+import type { Host } from '../../src/host/host.ts';
 import { profileOf } from '../../src/host/profile.ts';
 import { limits } from '../../src/limits.ts';
 import { benchWith, by, hostNumber, refused } from './bench.ts';
@@ -121,4 +122,13 @@ test('who waits for one host is not woken by another', async () => {
   await keeper.apply('h000', { type: 'hold', by: 'eve', why: 'x' });
   await one;
   assert.deepEqual(heard, ['any', 'h000']);
+});
+test('a reservation whose time is over is shown to nobody and keeps nobody out', async () => {
+  const kept = (until: number): Host => ({ ...hostNumber(1), reservation: { for: 'md-0', seconds: 60, until } });
+  const forEver = await benchWith([kept(Number.MAX_SAFE_INTEGER)]);
+  assert.equal((await forEver.rack.host('h001')).host.reservation?.for, 'md-0');
+  await assert.rejects(forEver.rack.claim(wish(), by), refused('no-host-fits', /1 kept back: it is kept for "md-0"/));
+  const over = await benchWith([kept(1)]);
+  assert.equal((await over.rack.host('h001')).host.reservation, null);
+  assert.equal((await over.rack.claim(wish(), by)).host.name, 'h001');
 });
