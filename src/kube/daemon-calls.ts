@@ -27,6 +27,8 @@ export interface Question<T extends z.ZodType> {
   readonly schema: T;
   /** Asked twice it does no more than asked once, so an answer that got lost may be asked for again. */
   readonly isRepeatable: boolean;
+  /** Only where the host still has this version (`precondition-failed`). */
+  readonly ifVersion?: number;
 }
 
 const triesMax = 4;
@@ -90,18 +92,14 @@ export class DaemonCalls {
   }
 
   /** 429 was not done, so it is asked again; 503 and silence may have been, so only what is repeatable is. */
-  async #answerTo({
-    method,
-    path,
-    body,
-    isRepeatable,
-  }: Pick<Question<z.ZodType>, 'method' | 'path' | 'body' | 'isRepeatable'>): Promise<HttpAnswer> {
+  async #answerTo({ method, path, body, isRepeatable, ifVersion }: Omit<Question<z.ZodType>, 'schema'>): Promise<HttpAnswer> {
     const { http, clock, until } = this.#parts;
+    const call = this.#call(method, path, body);
     for (let tries = 0; ; tries++) {
       const isLast = tries + 1 >= triesMax;
       let answer: HttpAnswer | undefined;
       try {
-        answer = await http.call(this.#call(method, path, body));
+        answer = await http.call(ifVersion === undefined ? call : { ...call, headers: { ...call.headers, 'if-match': `"${ifVersion}"` } });
         if (isLast || !(answer.status === 429 || (answer.status === 503 && isRepeatable))) return answer;
       } catch (error) {
         if (isLast || !isRepeatable || until.aborted || isDistrust(error)) throw this.#unreachable(error);

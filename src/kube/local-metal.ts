@@ -32,7 +32,8 @@ export const localMetal = ({ rack, images, by }: LocalMetalParts): Metal => {
       const { host, isNew } = await rack.claim({ ...request, waitSeconds: 0, dryRun: false }, as);
       return { host: await shown(host), isNew };
     },
-    reprovision: async (claimId, wanted) => shown(await rack.reprovision(claimId, wanted, as)),
+    reprovision: async (claimId, wanted, ifVersion) =>
+      shown(await rack.reprovision(claimId, wanted, ifVersion === undefined ? as : { ...as, ifVersion })),
     release: async (claimId, wish) => {
       await rack.release(claimId, as, wish).catch((error: unknown) => unlessOver(error, () => standing(claimId)));
     },

@@ -34,9 +34,11 @@ export const remoteMetal = (parts: DaemonParts): Metal => {
       return { host: value, isNew: status === 201 };
     },
     // A second one would be the next generation, so an answer that got lost is not asked for again.
-    reprovision: async (claimId, wanted) =>
-      (await calls.ask({ method: 'POST', path: `${claimAt(claimId)}/reprovision`, body: wanted, schema: hostJson, isRepeatable: false }))
-        .value,
+    reprovision: async (claimId, wanted, ifVersion) => {
+      const path = `${claimAt(claimId)}/reprovision`;
+      const seen = ifVersion === undefined ? {} : { ifVersion };
+      return (await calls.ask({ method: 'POST', path, body: wanted, schema: hostJson, isRepeatable: false, ...seen })).value;
+    },
     release: async (claimId, wish) => {
       await calls
         .ask({ method: 'DELETE', path: `${claimAt(claimId)}${releaseQuery(wish)}`, schema: hostJson, isRepeatable: true })

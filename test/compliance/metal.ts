@@ -143,7 +143,10 @@ export const metalSuite = (name: string, benchOf: (hosts: readonly Host[]) => Pr
     await install(bench, keeper.get(host.id) ?? assert.fail(), 'c1');
     await keeper.apply(host.id, { type: 'bootstrap-failed', claimId: 'c1', generation: 1, tail: 'join: no route' });
     assert.equal((await metal.host('h000')).failed?.code, 'bootstrap-failed');
-    assert.equal((await metal.reprovision('c1', { image: 'alpha' })).claim?.generation, 2);
+    const { version } = await metal.host('h000');
+    const stale = metal.reprovision('c1', { image: 'alpha' }, version - 1);
+    assert.match(JSON.stringify(await refusalOf(stale)), /precondition-failed/);
+    assert.equal((await metal.reprovision('c1', { image: 'alpha' }, version)).claim?.generation, 2);
     assert.equal((await metal.host('h000')).failed, null);
     assert.match(JSON.stringify(await refusalOf(metal.retry('h000'))), /state-conflict.*has not failed/);
     assert.match(JSON.stringify(await refusalOf(metal.power('h000', 'off'))), /bmc-unreachable/);
