@@ -27,6 +27,7 @@ const build = (script: string, ...args: string[]): string =>
 export const images = {
   tiny: () => `${build('images/build.sh', 'tiny')}/tiny.raw`,
   debian: () => `${build('images/build.sh', 'debian')}/debian.raw`,
+  kubernetes: () => `${build('images/build.sh', 'kubernetes')}/kubernetes.raw`,
   tiny2: () => `${build('images/build.sh', 'tiny', '--release', '2')}/tiny.raw`,
 };
 export const sha256 = async (path: string): Promise<string> => {
