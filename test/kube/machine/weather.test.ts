@@ -69,7 +69,7 @@ class Weather {
   readonly lost = new Set<string>();
   #loses = false;
   #broken: unknown;
-  #writesThen = 0;
+  #movedAt: string | undefined;
   constructor() {
     const { bench } = this;
     bench.metal.add('h1');
@@ -192,9 +192,9 @@ class Weather {
     const isBlocked = object?.metadata.annotations?.[capi.blockMove] !== undefined;
     if (object === undefined || isBlocked || this.isDeleted || this.isMoved || this.isOrphan) return;
     this.isMoved = true;
-    this.#writesThen = this.#writes;
     api.seed(kind, { ...object, metadata: { ...object.metadata, annotations: { [capi.deleteForMove]: '' } } });
     await api.delete(kind, key);
+    this.#movedAt = api.peek(kind, key)?.metadata.resourceVersion;
   }
   /** On the target there is no status, and the uid is another. */
   #restore(): void {
@@ -233,7 +233,7 @@ class Weather {
   check(): void {
     if (this.#broken !== undefined) throw this.#broken;
     const { metal, api } = this.bench;
-    if (this.isMoved) assert.equal(this.#writes, this.#writesThen, 'a moved object was written');
+    if (this.isMoved) assert.equal(api.peek(kind, key)?.metadata.resourceVersion, this.#movedAt, 'a moved object was written');
     const made = metal.calls.filter(({ verb, outcome }) => verb === 'claim' && outcome === 'done').map(({ claimId }) => claimId);
     assert.ok(new Set(made).size <= 1, 'two claims for one machine');
     assert.ok(metal.all.filter(({ claim }) => claim !== null).length <= 1, 'two hosts for one machine');
