@@ -2,7 +2,8 @@
 import { infraGroup } from '../names.ts';
 import type { Manifest } from './text.ts';
 
-const name = 'remuda-templates-are-immutable';
+/** clusterctl takes it away with the provider, because of the namespace that the name begins with. */
+const name = 'remuda-system-templates-are-immutable';
 /** By these Cluster API makes machines and clusters; a remediation template may change. */
 const templates = ['baremetalmachinetemplates', 'baremetalclustertemplates', 'packetmachinetemplates', 'packetclustertemplates'];
 /**

@@ -8,6 +8,8 @@ import { variable } from './variables.ts';
 
 const namespace = 'remuda-system';
 const account = 'remuda-controller';
+/** Without a namespace of their own: clusterctl takes away only what begins with the provider's. */
+const clusterRole = `${namespace}-controller`;
 const labels = providerLabels;
 /** What tells the pods of the controller from others. */
 const podLabels = { ...labels, 'control-plane': 'remuda-controller' };
@@ -26,14 +28,14 @@ const access: readonly Manifest[] = [
   {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRole',
-    metadata: { name: account, labels },
+    metadata: { name: clusterRole, labels },
     rules: clusterRights.map(ruleOf),
   },
   {
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRoleBinding',
-    metadata: { name: account, labels },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: account },
+    metadata: { name: clusterRole, labels },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: clusterRole },
     subjects: [{ kind: 'ServiceAccount', name: account, namespace }],
   },
 ];
