@@ -344,12 +344,12 @@ const watching = (make: Make): void => {
   });
   test('a version that never was, or is forgotten, is told at once', async (t) => {
     const { api, namespace } = await make(t);
-    const look = watched(api, widget, { namespace, resourceVersion: '1' }, 1);
-    await api.create(widget, widgetOf(namespace, 'a'), manager);
-    await look.then(
+    const told = watched(api, widget, { namespace, resourceVersion: '1' }, 1).then(
       // A server that never compacted may still know it.
       (events) => assert.equal(events.length, 1),
       (error: unknown) => assert.ok(isGone(error), String(error)),
     );
+    await api.create(widget, widgetOf(namespace, 'a'), manager);
+    await told;
   });
 };

@@ -1,14 +1,14 @@
 /** The KubeApi for real: verbs as requests to one API server. */
 import { HttpMethod } from '@kubernetes/client-node';
 import type { World } from '../../world/world.ts';
-import { isGone } from '../api.ts';
+import { isGone, KubeError } from '../api.ts';
 import type { ApplyOptions, DeleteOptions, KubeApi, Listed, ListOptions, PatchOptions, WatchEvent } from '../api.ts';
 import { apiVersionOf, keyOf } from '../objects.ts';
 import type { Key, Kind, KubeObject } from '../objects.ts';
 import { Connection, Deadline } from './connection.ts';
 import type { ConnectionOptions, Wish } from './connection.ts';
 import { createPath, listPath, objectPath } from './paths.ts';
-import { isStatus, refusedWith } from './refusal.ts';
+import { isStatus, refused, refusedWith } from './refusal.ts';
 import { eventsOf } from './watching.ts';
 
 /** As client-go asks for. */
@@ -92,7 +92,13 @@ export class KubeClient implements KubeApi {
     const what = `patch ${partOf(subresource)}${kind.kind} ${key}`;
     const body = guarded(patch, { resourceVersion, uid });
     const contentType = 'application/merge-patch+json';
-    return (await this.#connection.expect({ what, method: HttpMethod.PATCH, path, body, contentType })) as KubeObject;
+    try {
+      return (await this.#connection.expect({ what, method: HttpMethod.PATCH, path, body, contentType })) as KubeObject;
+    } catch (error) {
+      throw uid !== undefined && isOtherObject(error)
+        ? refused({ what, server: this.server }, { status: 409, why: anotherObject, cause: error })
+        : error;
+    }
   }
   async replace(kind: Kind, object: KubeObject, fieldManager: string): Promise<KubeObject> {
     const key = keyOf(object);
@@ -138,6 +144,11 @@ export class KubeClient implements KubeApi {
     }
   }
 }
+
+/** A patch with another uid is to the server an attempt to change the uid: 422 Invalid. To us it is a conflict like any other. */
+const anotherObject = 'the object of this name is another one by now';
+const isOtherObject = (error: unknown): boolean =>
+  error instanceof KubeError && error.httpStatus === 422 && error.message.includes('metadata.uid: Invalid value');
 
 const partOf = (subresource: string | undefined): string => (subresource === undefined ? '' : `${subresource} of `);
 const within = ({ namespace }: ListOptions): string => (namespace === undefined ? '' : ` in ${namespace}`);
