@@ -57,7 +57,8 @@ export const claimedHost = async (metal: Metal, { claimId, owner, key }: Subject
   if (host.claim.owner !== owner) return `claim ${claimId} belongs to ${host.claim.owner}, not to Machine ${key}`;
   return { ...host, claim: host.claim };
 };
-const nodeOf = async (workload: KubeApi, { providerId, nodeName }: Subject, host: Claimed): Promise<NodeView | undefined> =>
+/** Its Node in the workload cluster, as it is called by now. */
+export const nodeOf = async (workload: KubeApi, { providerId, nodeName }: Subject, host: Claimed): Promise<NodeView | undefined> =>
   await findNode(workload, { providerId, names: [...new Set([nodeName, host.claim.hostName].filter((name) => name !== undefined))] });
 
 const bootstrapOfMachine = async ({ api }: ReimageParts, { bootstrapSecret, key, infra }: Subject): Promise<string> => {

@@ -3,7 +3,8 @@ import type { Log } from '../../world/world.ts';
 import { capi, fieldManager } from '../names.ts';
 import { kinds } from '../objects.ts';
 import type { Key } from '../objects.ts';
-import { finishReimage, reimageStep } from './reimage.ts';
+import { cordon } from '../workload/node.ts';
+import { claimedHost, finishReimage, nodeOf, reimageStep } from './reimage.ts';
 import type { Progress, ReimageParts } from './reimage.ts';
 import { readSubject } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -13,7 +14,8 @@ export interface UpdateParts extends ReimageParts {
 }
 /** Of the annotation that keeps MachineHealthChecks away: so we know our own, and leave a user's. */
 const skipWord = 'remuda-in-place-update';
-const purposePrefix = 'update/';
+/** The purposes of updates begin so. */
+export const purposePrefix = 'update/';
 
 const annotate = async ({ api }: UpdateParts, { machine, key }: Subject, word: string | null): Promise<void> => {
   const { uid } = machine.metadata;
@@ -51,4 +53,21 @@ export const updateMachine = async (parts: UpdateParts, key: Key): Promise<Progr
   if (isSkipOurs) await annotate(parts, subject, null);
   parts.log.info('machine was updated in place', { machine: key, image });
   return progress;
+};
+
+/**
+ * Takes back an update that Cluster API no longer wants (its marks were taken off by hand): the Node takes pods again, health checks
+ * see the machine again. False while the host is still being written: then its Node joins first.
+ */
+export const abandonUpdate = async (parts: UpdateParts, subject: Subject): Promise<boolean> => {
+  const host = await claimedHost(parts.metal, subject);
+  if (typeof host !== 'string') {
+    if (host.state === 'provisioning') return false;
+    const workload = await parts.workload(subject.cluster);
+    const node = await nodeOf(workload, subject, host);
+    if (node !== undefined) await cordon(workload, node, false);
+  }
+  if (subject.machine.metadata.annotations?.[capi.skipRemediation] === skipWord) await annotate(parts, subject, null);
+  await finishReimage(parts, subject, (purpose) => purpose.startsWith(purposePrefix));
+  return true;
 };

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { kinds } from '../../../src/kube/objects.ts';
-import type { Kind, KubeObject } from '../../../src/kube/objects.ts';
+import type { Key, Kind, KubeObject } from '../../../src/kube/objects.ts';
+import type { Tools } from '../../../src/kube/controller.ts';
+import { updateReconcilers } from '../../../src/kube/update/reconcile.ts';
 import type { Progress } from '../../../src/kube/update/reimage.ts';
 import { updateMachine } from '../../../src/kube/update/update-machine.ts';
 import type { Request } from '../fake-api.ts';
@@ -228,4 +230,45 @@ test('two controllers at once start one generation', async () => {
   await Promise.allSettled([step(lab), step(lab)]);
   assert.equal(lab.metal.told.length, 1);
   assert.equal(tokens(lab).length, 1);
+});
+
+test('an update that is called off leaves nothing behind, and an unfinished image is waited for', async () => {
+  for (const stepsBefore of [2, 4]) {
+    const lab = aLab();
+    if (stepsBefore === 2) lab.workloadApi.seed(kinds.pod, pod('web'));
+    // oxlint-disable-next-line no-await-in-loop -- one case after the other
+    await steps(lab, stepsBefore);
+    const machine = lab.api.peek(kinds.machine, machineKey);
+    const infra = lab.api.peek(kinds.bareMetalMachine, machineKey);
+    assert.ok(machine !== undefined && infra !== undefined);
+    const owner = { apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'Machine', name: 'w1', uid: machine.metadata.uid ?? '' };
+    const mark = 'in-place-updates.internal.cluster.x-k8s.io/update-in-progress';
+    const unmarked = ({ metadata }: KubeObject) => ({
+      ...metadata,
+      annotations: Object.fromEntries(Object.entries(metadata.annotations ?? {}).filter(([name]) => name !== mark)),
+    });
+    const tools = { ...lab.parts, cache: { get: (kind: Kind, key: Key) => lab.api.peek(kind, key) } } as unknown as Tools;
+    const [reconciler] = updateReconcilers(tools, { workload: lab.parts.workload });
+    const look = async () => await reconciler?.reconcile(machineKey, new AbortController().signal);
+    lab.api.seed(kinds.bareMetalMachine, { ...infra, metadata: { ...infra.metadata, ownerReferences: [owner] } });
+    // oxlint-disable-next-line no-await-in-loop -- one case after the other
+    assert.deepEqual(await look(), {});
+    assert.equal(annotations(lab)[skip], 'remuda-in-place-update', 'still wanted');
+    lab.api.seed(kinds.machine, { ...machine, metadata: unmarked(machine) });
+    lab.api.seed(kinds.bareMetalMachine, { ...infra, metadata: { ...unmarked(infra), ownerReferences: [owner] } });
+    if (stepsBefore === 4) {
+      // oxlint-disable-next-line no-await-in-loop -- one case after the other
+      assert.deepEqual(await look(), { requeueAfterMs: 15_000 });
+      assert.equal(tokens(lab).length, 1);
+      // oxlint-disable-next-line no-await-in-loop -- one case after the other
+      await lab.join('v1.35.0');
+    }
+    // oxlint-disable-next-line no-await-in-loop -- one case after the other
+    assert.deepEqual(await look(), {});
+    assert.equal(isCordoned(lab.node()), false);
+    assert.equal(annotations(lab)[skip], undefined);
+    assert.equal(annotations(lab, kinds.bareMetalMachine)[record], undefined);
+    assert.deepEqual(tokens(lab), []);
+    assert.equal(lab.metal.told.length, stepsBefore === 2 ? 0 : 1);
+  }
 });
