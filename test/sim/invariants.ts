@@ -243,7 +243,7 @@ export class Invariants {
 
 const isOpen = ({ boot }: Host): boolean => boot !== null && boot.closedAt === undefined && boot.contestedAt === undefined;
 /** The serial of the disk that the host's claim or release lets this job write; undefined where it may write nothing. */
-const namedDisk = (host: Host, jobId: string): string | undefined => {
+export const namedDisk = (host: Host, jobId: string): string | undefined => {
   const [boot, generation, kind] = jobId.split('.');
   if (host.job?.id !== jobId || host.boot?.number !== Number(boot)) return undefined;
   if (kind === 'clean') return host.state === 'cleaning' ? host.release?.disk.serial : undefined;
@@ -261,7 +261,7 @@ const allowed: Readonly<Record<Host['state'], readonly Host['state'][]>> = {
   cleaning: ['available'],
 };
 /** Several changes may lie between two looks, so the way may have more than one step. */
-const follows = (from: Host, to: Host): boolean => {
+export const follows = (from: Host, to: Host): boolean => {
   const steps = to.version - from.version;
   let reached = new Set([from.state]);
   for (let step = 0; step < Math.min(steps, 8); step++) reached = new Set([...reached, ...[...reached].flatMap((state) => allowed[state])]);

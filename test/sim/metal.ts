@@ -31,6 +31,8 @@ export interface MetalFaults {
   dieAfterChunks: number | undefined;
   /** Every chunk arrives with a flipped byte. */
   corruptChunks: boolean;
+  /** So many installs fail at their first write. */
+  failInstalls: number;
   /** The agent ignores refusals and writes on: used to see that the invariant itself can fail. */
   lawless: boolean;
 }
@@ -60,6 +62,15 @@ interface AgentJob {
   readonly seed: { readonly offsetBytes: number; readonly sizeBytes: number } | null;
 }
 
+/** An installed OS that came up. */
+export interface RunningOs {
+  readonly digest: string;
+  readonly hostName: string;
+  /** What it was given: a FAT file system; empty where the image has no seed. */
+  readonly seed: Uint8Array;
+  readonly address: Ipv4;
+}
+
 export class Metal implements Machine {
   readonly name: string;
   uuid: Uuid;
@@ -71,7 +82,7 @@ export class Metal implements Machine {
   readonly memoryMiB = 512;
   readonly cpus = 1;
   readonly disks: readonly SimDisk[];
-  readonly faults: MetalFaults = { dead: false, dieAfterChunks: undefined, corruptChunks: false, lawless: false };
+  readonly faults: MetalFaults = { dead: false, dieAfterChunks: undefined, corruptChunks: false, failInstalls: 0, lawless: false };
   readonly party: { name: string; mac: Mac; address: Ipv4; wire: string | undefined; signal: AbortSignal };
   /** The last time that the power came on, and whether it began with a boot from the network. */
   started: { readonly at: number; readonly network: boolean } | undefined;
@@ -80,6 +91,10 @@ export class Metal implements Machine {
   /** `<image digest>` of every OS that came up, in order. */
   readonly booted: { readonly at: number; readonly digest: string; readonly hostName: string }[] = [];
   installsStarted = 0;
+  /** What runs now, where that is an installed OS. */
+  running: RunningOs | undefined;
+  /** An installed OS came up, or (undefined) ended. */
+  onOs: (running: RunningOs | undefined) => void = () => undefined;
   readonly #scheduler: Scheduler;
   readonly #network: Network;
   readonly #chance: Chance;
@@ -137,6 +152,24 @@ export class Metal implements Machine {
     this.macs = [mac];
     this.everMacs.add(mac);
     this.party.mac = mac;
+  }
+  /** It stays on, and nothing runs on it any more. */
+  hang(): void {
+    this.#scheduler.log(`${this.name} hangs`);
+    this.#life.abort();
+  }
+  /** The OS is up, until the life that it runs in ends. */
+  osUp(running: RunningOs, life: AbortSignal): void {
+    this.running = running;
+    life.addEventListener(
+      'abort',
+      () => {
+        this.running = undefined;
+        this.onOs(undefined);
+      },
+      { once: true },
+    );
+    this.onOs(running);
   }
   /** Somebody trips over the cable. */
   unplug(): void {
@@ -232,14 +265,14 @@ class Run {
     if (disk === undefined || image === undefined) return this.#say('no bootable disk');
     await this.#sleep(this.#parts.chance.between(1000, 4000));
     await this.#dhcp('os', 50);
-    const seed =
-      image.seed === null
-        ? ''
-        : Buffer.from(disk.bytes.subarray(image.seed.offsetBytes, image.seed.offsetBytes + image.seed.sizeBytes)).toString('latin1');
+    const seedBytes =
+      image.seed === null ? new Uint8Array() : disk.bytes.slice(image.seed.offsetBytes, image.seed.offsetBytes + image.seed.sizeBytes);
+    const seed = Buffer.from(seedBytes).toString('latin1');
     const url = /remuda-phone-home: "?(http[^\s"]+)/.exec(seed)?.[1];
     const hostName = /(?<!local-)hostname: "?([\w.-]+)/.exec(seed)?.[1] ?? '';
     this.#metal.booted.push({ at: this.#parts.scheduler.now, digest: image.digest, hostName });
     this.#say(`runs ${image.digest.slice(0, 19)} as ${hostName}`);
+    this.#metal.osUp({ digest: image.digest, hostName, seed: seedBytes, address: this.#party.address }, this.#party.signal);
     if (url === undefined) return undefined;
     for (let pause = 500; ; pause = Math.min(pause * 2, 30_000)) {
       const answer = await this.#call('POST', url, `hostname=${hostName}&release=1`).catch(() => undefined);
@@ -465,6 +498,10 @@ class Agent {
     const disk = this.#disk(job);
     if (disk === undefined) return this.#failed(job, 'disk-mismatch', `${job.disk.path} is another disk`);
     this.#metal.installsStarted++;
+    if (this.#metal.faults.failInstalls > 0) {
+      this.#metal.faults.failInstalls--;
+      return this.#failed(job, 'chunk-corrupt', 'this install was planned to fail');
+    }
     let offset = 0;
     for (const [index, chunk] of image.chunks.entries()) {
       if (!(await this.#may(job, 'write', offset, image.sizeBytes))) return 'next';

@@ -63,6 +63,17 @@ export class Scheduler {
   sleep(ms: number): Promise<void> {
     return new Promise((wake) => void this.at(ms, wake));
   }
+  /** Runs the next event if its time comes by `until`; the promise work that follows from it is the caller's to wait for. */
+  turn(until: number): boolean {
+    while (this.#events.length > 0 && this.#events[0]?.run === undefined) this.#events.shift();
+    const event = this.#events[0];
+    if (event === undefined || event.at > until) return false;
+    this.#events.shift();
+    this.now = Math.max(this.now, event.at);
+    this.count++;
+    event.run?.();
+    return true;
+  }
   /** Runs events until `done`, or until the queue or the time is over. True when done. */
   async run(options: { readonly untilMs: number; readonly done?: () => boolean; readonly eventsMax?: number }): Promise<boolean> {
     const { done = () => false, eventsMax = 200_000 } = options;
