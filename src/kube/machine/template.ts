@@ -59,11 +59,14 @@ export const capacityOf = (spec: MachineSpec, poolsAllowed: readonly string[], h
   if (inventory === undefined || inventory === null) return undefined;
   const disk = chooseDisk(rule.data, inventory.disks);
   const architecture = architectures[inventory.arch];
+  // As the PCI database numbers its makers; the autoscaler knows the resource of no other one.
+  const nvidia = (inventory.gpus ?? []).filter(({ vendor }) => vendor === '10de').length;
   return {
     capacity: {
       // What a kubelet counts are the threads.
       cpu: String(Math.max(inventory.cpu.threads, inventory.cpu.cores)),
       memory: quantityOf(inventory.memoryBytes),
+      ...(nvidia === 0 ? {} : { 'nvidia.com/gpu': String(nvidia) }),
       ...('chosen' in disk ? { 'ephemeral-storage': quantityOf(disk.chosen.sizeBytes) } : {}),
     },
     nodeInfo: { operatingSystem: 'linux', ...(architecture === undefined ? {} : { architecture }) },

@@ -88,7 +88,7 @@ export const selectorOf = (words: Pick<WishWords, 'spec' | 'failureDomain' | 'fa
   const labels = labelTests(words.spec, place.labels);
   return {
     ...plain,
-    pools: pools ?? words.poolsAllowed,
+    pools: pools === undefined || pools.length === 0 ? words.poolsAllowed : pools,
     ...amount('memoryBytes', memory),
     ...amount('diskBytes', diskSize),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),

@@ -49,6 +49,7 @@ const hardwareOf = ({ inventory, identified, firmware, serial }: HostJson): Rack
     memory: quantityOf(inventory.memoryBytes),
     disks: inventory.disks.map((disk) => ({ path: disk.path, size: quantityOf(disk.sizeBytes), ...said('serial', disk.serial) })),
     nics: inventory.nics.length,
+    ...said('gpus', inventory.gpus?.length),
   };
 };
 export const rackHostStatusOf = (host: HostJson): RackHostStatus => {

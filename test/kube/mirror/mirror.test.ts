@@ -85,7 +85,8 @@ test('a template tells what the smallest host that fits has', async () => {
   const bench = new Bench();
   const gib = 1024 ** 3;
   bench.metal.add('big', { memoryBytes: 64 * gib, cpu: { model: 'x', cores: 16, threads: 32 } });
-  bench.metal.add('small', { memoryBytes: 8 * gib, cpu: { model: 'x', cores: 4, threads: 8 } });
+  const gpus = [{ address: '0000:3b:00.0', vendor: '10de', device: '2330' }];
+  bench.metal.add('small', { memoryBytes: 8 * gib, cpu: { model: 'x', cores: 4, threads: 8 }, gpus });
   bench.metal.add('tiny', { memoryBytes: gib });
   const template = kinds.bareMetalMachineTemplate;
   bench.api.seed(template, {
@@ -97,7 +98,7 @@ test('a template tells what the smallest host that fits has', async () => {
   const started = bench.start();
   await bench.world.advance(2_000);
   assert.deepEqual(bench.look('ns/t', template).status, {
-    capacity: { cpu: '8', memory: '8Gi', 'ephemeral-storage': '1Ki' },
+    capacity: { cpu: '8', memory: '8Gi', 'ephemeral-storage': '1Ki', 'nvidia.com/gpu': '1' },
     nodeInfo: { operatingSystem: 'linux', architecture: 'amd64' },
   });
   await bench.world.advance(limits.kubeResyncMs * 3);
