@@ -20,12 +20,15 @@ const mightFit = ({ state, held, failed, claim, inventory, reservation }: HostJs
   state === 'available' && held === null && failed === null && claim === null && inventory !== null && reservation === null;
 const placeOf = ({ profile, inventory, state }: HostJson): unknown => [profile, inventory, state === 'discovered'];
 
+/** Bytes that are written come many times a second, and no object says them. */
+const told = (host: HostJson | undefined): unknown => (host === undefined ? undefined : { ...host, progress: null });
+
 /** What two looks at the rack differ in. Pure. */
 export const changesBetween = (before: readonly HostJson[], after: readonly HostJson[]) => {
   const old = new Map(before.map((host) => [host.id, host]));
   const now = new Set(after.map(({ id }) => id));
   const gone = before.filter(({ id }) => !now.has(id));
-  const changed = after.filter((host) => !isDeepStrictEqual(old.get(host.id), host));
+  const changed = after.filter((host) => !isDeepStrictEqual(told(old.get(host.id)), told(host)));
   const moved = gone.length > 0 || changed.some((host) => !isDeepStrictEqual(placeOf(host), placesIn(old, host)));
   return {
     claims: [...new Set([...changed, ...gone, ...changed.flatMap(({ id }) => old.get(id) ?? [])].flatMap(claimsOf))],

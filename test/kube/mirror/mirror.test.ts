@@ -42,6 +42,7 @@ test('names: what Kubernetes takes, never the same twice, and the oldest keeps i
 test('what a change of the rack concerns', () => {
   const [a, b] = [shown(provisioned, { id: 'a', name: 'a' }), shown(everyHost[2] ?? provisioned, { id: 'b', name: 'b' })];
   assert.deepEqual(changesBetween([a, b], [a, b]), { claims: [], hasRoom: false, isOther: false, hosts: [] });
+  assert.deepEqual(changesBetween([a], [{ ...a, progress: { step: 'install', done: 1, total: 9 } }]).hosts, []);
   assert.deepEqual(changesBetween([a], [{ ...a, doing: 'y' }]), { claims: ['c1'], hasRoom: false, isOther: false, hosts: ['a'] });
   assert.deepEqual(changesBetween([a], [a, b]), { claims: [], hasRoom: true, isOther: true, hosts: ['b'] });
   assert.deepEqual(changesBetween([a, b], [b]), { claims: ['c1'], hasRoom: false, isOther: true, hosts: ['a'] });
