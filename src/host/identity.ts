@@ -85,8 +85,17 @@ const marks = (
       .map((serial): IdentityMark => `serial ${serial.toLowerCase()}`),
     ...macs.map((mac): IdentityMark => `mac ${mac}`),
   ]);
+/** Of each record of a host once: a look at one host is a look at all of them, and most have not changed since the last. */
+const known = new WeakMap<Host, ReadonlySet<IdentityMark>>();
+const marksOf = (host: Host): ReadonlySet<IdentityMark> => {
+  const before = known.get(host);
+  if (before !== undefined) return before;
+  const found = marksSaidOf(host);
+  known.set(host, found);
+  return found;
+};
 /** Everything that anybody says this host has: people, its BMC, its agent. */
-const marksOf = ({ uuid, serial, macs, identified, inventory, identity }: Host): ReadonlySet<IdentityMark> => {
+const marksSaidOf = ({ uuid, serial, macs, identified, inventory, identity }: Host): ReadonlySet<IdentityMark> => {
   const gone = new Set([...(identity?.retired ?? []).map((one) => one.mac), ...(identity?.refused ?? [])]);
   const seen = [...(identified?.macs ?? []), ...macsOf(inventory)].filter((mac) => !gone.has(mac));
   return marks([uuid, identified?.uuid, inventory?.uuid], [serial, identified?.serial, inventory?.serial], [...macs, ...seen]);
