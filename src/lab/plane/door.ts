@@ -121,10 +121,7 @@ class HttpDoor implements Door {
     const isFirst = ({ kind }: PlaneObject): boolean => kind === 'Namespace' || kind === 'CustomResourceDefinition';
     await this.#applyAll(objects.filter((object) => isFirst(object)));
     const crds = objects.filter(({ kind }) => kind === 'CustomResourceDefinition').map(({ metadata }) => metadata.name);
-    for (let tries = 0; !(await this.#areEstablished(crds)); tries++) {
-      if (tries > 300) throw new RemudaError('timed-out', `${this.#options.server} did not establish the CRDs ${crds.join(', ')}`);
-      await this.#world.clock.sleep(100, this.#world.signal);
-    }
+    for (const name of crds) await this.#established(name);
     await this.#applyAll(objects.filter((object) => !isFirst(object)));
   }
 
@@ -148,18 +145,14 @@ class HttpDoor implements Door {
     return field(body, 'status', 'allowed') === true;
   }
 
-  async #areEstablished(names: readonly string[]): Promise<boolean> {
-    if (names.length === 0) return true;
-    const listed = items(await this.get('/apis/apiextensions.k8s.io/v1/customresourcedefinitions'));
-    const established = new Set(
-      listed
-        .filter((one) => {
-          const conditions = field(one, 'status', 'conditions');
-          return Array.isArray(conditions) && conditions.some((c) => field(c, 'type') === 'Established' && field(c, 'status') === 'True');
-        })
-        .map((one) => field(one, 'metadata', 'name')),
-    );
-    return names.every((name) => established.has(name));
+  /** One by one: the list of them all is megabytes long. */
+  async #established(name: string): Promise<void> {
+    for (let tries = 0; tries < patience; tries++) {
+      const conditions = field(await this.get(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`), 'status', 'conditions');
+      if (Array.isArray(conditions) && conditions.some((c) => field(c, 'type') === 'Established' && field(c, 'status') === 'True')) return;
+      await this.#world.clock.sleep(retryMs, this.#world.signal);
+    }
+    throw new RemudaError('timed-out', `${this.#options.server} did not establish the CRD ${name}`);
   }
 
   async #applyAll(objects: readonly PlaneObject[]): Promise<void> {

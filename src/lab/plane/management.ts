@@ -199,8 +199,9 @@ export const startPlane = async (lab: LabWorld, options: PlaneOptions): Promise<
     );
     await startLoops(rising, kubeconfig);
     await door.apply([...objects.flat(), ...(options.objects ?? [])]);
-    await crew.until('kube-controller-manager', () => rolesAreWhole(door), readyMs);
     told('CRDs, roles and webhooks stand');
+    await crew.until('kube-controller-manager', () => rolesAreWhole(door), readyMs);
+    told('the managers may do their work');
     await Promise.all(providers.map((_, index) => startManager(rising, door, index, access)));
     told('all managers are ready');
     const note = { folder, binaries, kubeconfig, access, ports: { etcd: portOf(rising, 0), api: portOf(rising, 2) } };
