@@ -11,8 +11,11 @@ import { kinds } from './kube/objects.ts';
 import { remediationReconcilers, remediationWatches } from './kube/remediation/reconcile.ts';
 import { startControllers } from './kube/runtime/start.ts';
 import type { StartedControllers } from './kube/runtime/start.ts';
+import { updateReconcilers } from './kube/update/reconcile.ts';
 import { updateRoutes } from './kube/update/routes.ts';
 import { workloadByKubeconfig } from './kube/workload/access.ts';
+import { limits as usualLimits } from './limits.ts';
+import type { Limits } from './limits.ts';
 import type { Ipv4 } from './wire/address.ts';
 import type { Identity, Listener, Meter, Route, World } from './world/world.ts';
 
@@ -42,6 +45,8 @@ export interface ProviderParts {
   readonly meter: Meter;
   readonly metal: Metal;
   readonly version: string;
+  /** Default: the usual ones. */
+  readonly limits?: Limits;
 }
 export interface Provider {
   readonly controllers: StartedControllers;
@@ -53,15 +58,17 @@ export interface Provider {
 
 /** Begins and returns at once: an API server that cannot be reached is waited for. Throws `bad-config` where there is no kubeconfig. */
 export const startProvider = async (parts: ProviderParts, wish: ProviderWish): Promise<Provider> => {
-  const { world, meter, metal, version } = parts;
-  const api = new KubeClient({ world, version, source: wish.source });
-  const connect = (text: string): KubeClient => new KubeClient({ world, version, source: { is: 'text', text, of: 'a workload cluster' } });
+  const { world, meter, metal, version, limits = usualLimits } = parts;
+  const api = new KubeClient({ world, version, limits, source: wish.source });
+  const connect = (text: string): KubeClient =>
+    new KubeClient({ world, version, limits, source: { is: 'text', text, of: 'a workload cluster' } });
   const workload = workloadByKubeconfig(api, connect);
   const isMirrored = wish.settings.namespace === undefined;
   const following = { machines: [kinds.bareMetalMachine], isMirrored };
   const controllers = startControllers({
     world,
     meter,
+    limits,
     api,
     metal,
     settings: wish.settings,
@@ -70,6 +77,7 @@ export const startProvider = async (parts: ProviderParts, wish: ProviderWish): P
       ...machineReconcilers(tools),
       ...clusterReconcilers(tools),
       ...remediationReconcilers(tools, { workload }),
+      ...updateReconcilers(tools, { workload }),
       ...(isMirrored ? mirrorReconcilers(tools) : []),
     ],
     loops: [{ name: 'rack', run: (tools, signal) => followRack(tools, following, signal) }],
