@@ -15,7 +15,7 @@ export interface ProviderHere {
 interface Parts {
   readonly world: World;
   readonly config: KubernetesConfig;
-  readonly daemon: Pick<Daemon, 'rack' | 'images' | 'identity'>;
+  readonly daemon: Pick<Daemon, 'rack' | 'images' | 'leases' | 'identity'>;
   readonly meter: Meter;
   readonly version: string;
 }
@@ -26,7 +26,13 @@ const start = async ({ world, config, daemon, meter, version }: Parts): Promise<
   const { startProvider } = await import('./provider.ts');
   const { localMetal } = await import('./kube/local-metal.ts');
   const { kubeconfig, context, namespace, watchFilter, pools, reuseSeconds, leaderElection, extension } = config;
-  const metal = localMetal({ rack: daemon.rack, images: () => daemon.images.list(), by: 'cluster-api' });
+  const metal = localMetal({
+    rack: daemon.rack,
+    images: () => daemon.images.list(),
+    leases: () => daemon.leases(),
+    clock: world.clock,
+    by: 'cluster-api',
+  });
   const more = context === undefined ? {} : { context };
   return startProvider(
     { world, meter, metal, version },

@@ -13,7 +13,7 @@ export type DaemonPlace =
 const textOf = (place: DaemonPlace): string => ('socket' in place ? place.socket : place.url);
 export interface DaemonParts {
   readonly http: Pick<Http, 'call' | 'stream'>;
-  readonly clock: Pick<Clock, 'sleep' | 'after'>;
+  readonly clock: Pick<Clock, 'now' | 'sleep' | 'after'>;
   readonly random: Pick<Random, 'next'>;
   readonly limits: Pick<Limits, 'kubeCallMs' | 'kubeReplyBytes' | 'kubeBackoffFirstMs' | 'kubeBackoffMostMs'>;
   readonly place: DaemonPlace;

@@ -4,12 +4,18 @@ import type { Host } from '../host/host.ts';
 import { RemudaError } from '../errors.ts';
 import type { HostJson } from '../api/types.ts';
 import type { Rack } from '../control/rack.ts';
+import type { Lease } from '../wire/words.ts';
+import type { Clock } from '../world/world.ts';
+import { addressesOf } from './metal.ts';
 import type { Metal, Standing } from './metal.ts';
 
 export interface LocalMetalParts {
   readonly rack: Rack;
   /** All images of the catalogue. */
   readonly images: () => Promise<readonly Parameters<typeof toImageJson>[0][]>;
+  /** All that DHCP has given. */
+  readonly leases: () => readonly Lease[];
+  readonly clock: Pick<Clock, 'now'>;
   /** Who asks, for timeline and audit. */
   readonly by: string;
 }
@@ -19,7 +25,7 @@ export const unlessOver = async (error: unknown, standing: () => Promise<Standin
   if (!(error instanceof RemudaError) || error.code !== 'claim-not-found' || (await standing()).is !== 'over') throw error;
 };
 
-export const localMetal = ({ rack, images, by }: LocalMetalParts): Metal => {
+export const localMetal = ({ rack, images, leases, clock, by }: LocalMetalParts): Metal => {
   const as = { by };
   const shown = async ({ id }: Pick<Host, 'id'>): Promise<HostJson> => toHostJson(await rack.host(id));
   const standing = async (claimId: string): Promise<Standing> => toStandingJson(await rack.standing(claimId));
@@ -28,6 +34,7 @@ export const localMetal = ({ rack, images, by }: LocalMetalParts): Metal => {
     host: async (idOrName) => toHostJson(await rack.host(idOrName)),
     images: async () => (await images()).map(toImageJson),
     standing,
+    leases: async (host) => addressesOf(leases(), host, clock.now()),
     claim: async (request) => {
       const { host, isNew } = await rack.claim({ ...request, waitSeconds: 0, dryRun: false }, as);
       return { host: await shown(host), isNew };

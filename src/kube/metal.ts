@@ -31,10 +31,17 @@ export interface Metal {
   /** `observed` is the power as the BMC shows it afterwards. */
   power(idOrName: string, wanted: PowerVerb): Promise<{ readonly observed: string; readonly settled: boolean }>;
   retry(idOrName: string): Promise<void>;
-  /** The IPv4 addresses that the host's MACs hold by DHCP now; absent where nobody can tell. */
-  leases?(host: HostJson): Promise<readonly string[]>;
+  /** The IPv4 addresses that the host's MACs hold by DHCP now. */
+  leases(host: HostJson): Promise<readonly string[]>;
   /** The newest lines of the host's timeline, oldest first. */
   timeline(idOrName: string, most: number): Promise<readonly TimelineRowJson[]>;
   /** Resolves when something of the rack changed since the call, or after `ms`. */
   changed(ms: number, signal: AbortSignal): Promise<void>;
 }
+
+/** Of all leases, the addresses that one host holds at `now` (ms since 1970). */
+export const addressesOf = (
+  leases: readonly { readonly mac: string; readonly address: string; readonly endsAt: number }[],
+  { macs }: Pick<HostJson, 'macs'>,
+  now: number,
+): readonly string[] => leases.filter(({ mac, endsAt }) => macs.includes(mac) && endsAt > now).map(({ address }) => address);

@@ -1,10 +1,11 @@
 /** Metal over the API of a daemon elsewhere: its token says what it may do, and every answer is checked against the schemas of the API. */
 import type { z } from 'zod';
-import { hostJson, imageJson, itemsOf, powerJson, standingJson, timelineJson } from '../api/types.ts';
+import { hostJson, imageJson, itemsOf, leaseJson, powerJson, standingJson, timelineJson } from '../api/types.ts';
 import type { PowerVerb, ReleaseWish } from '../control/rack.ts';
 import { DaemonCalls } from './daemon-calls.ts';
 import type { DaemonParts } from './daemon-calls.ts';
 import { unlessOver } from './local-metal.ts';
+import { addressesOf } from './metal.ts';
 import type { Metal } from './metal.ts';
 import { RackNews } from './rack-news.ts';
 
@@ -28,6 +29,7 @@ export const remoteMetal = (parts: DaemonParts): Metal => {
     host: (idOrName) => read(hostAt(idOrName), hostJson),
     images: async () => (await read('/v1/images', itemsOf(imageJson))).items,
     standing,
+    leases: async (host) => addressesOf((await read('/v1/leases', itemsOf(leaseJson))).items, host, parts.clock.now()),
     claim: async ({ id, ...request }) => {
       const body = { ...request, waitSeconds: 0, dryRun: false };
       const { status, value } = await calls.ask({ method: 'PUT', path: claimAt(id), body, schema: hostJson, isRepeatable: true });

@@ -9,6 +9,8 @@ import type { Metal } from '../../src/kube/metal.ts';
 import type { Bench } from '../control/bench.ts';
 import { hostNumber } from '../control/bench.ts';
 import { disk, inventory } from '../host/make.ts';
+import type { Lease } from '../../src/wire/words.ts';
+import { ipv4 } from '../world/memory-http.ts';
 
 export interface MetalBench extends Bench {
   readonly metal: Metal;
@@ -43,6 +45,13 @@ export const clean = async ({ keeper }: Bench, id: string, claimId: string, betw
   await keeper.apply(id, { type: 'job-started', jobId });
   await keeper.apply(id, { type: 'cleaned', jobId });
 };
+/** As the daemon of both has them: the first host's own, one of it that has ended, and another's. */
+export const leasesOf = (hosts: readonly Host[]): readonly Lease[] =>
+  hosts.flatMap(({ macs: [mac] }, index) => {
+    if (mac === undefined) return [];
+    const lease = (address: string, endsAt: number): Lease => ({ mac, address: ipv4(address), startsAt: 0, endsAt });
+    return [lease(`10.9.0.${index + 1}`, 1_000), lease(`10.9.1.${index + 1}`, 0)];
+  });
 /** Code, words and what explains them. */
 export const refusalOf = async (act: Promise<unknown>): Promise<unknown> => {
   try {
@@ -65,6 +74,9 @@ export const metalSuite = (name: string, benchOf: (hosts: readonly Host[]) => Pr
       }
     });
   };
+  on('the addresses of a host are those that its MACs hold now', 2, async ({ metal }) => {
+    assert.deepEqual(await metal.leases(await metal.host('h001')), ['10.9.0.2']);
+  });
   on('hosts, one host by name, images; what is not there is refused by its code', 2, async ({ metal }) => {
     assert.deepEqual(
       (await metal.hosts()).map((host) => host.name),

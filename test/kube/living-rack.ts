@@ -171,7 +171,8 @@ class Living implements LivingRack {
     });
     this.#daemon = await startDaemon(world, configFor(this.folder, this.#options.limits ?? {}), this.#process.signal);
     const { rack, images } = this.#daemon;
-    this.#metal = localMetal({ rack, images: () => images.list(), by: 'cluster-api' });
+    const leases = () => this.#daemon?.leases() ?? [];
+    this.#metal = localMetal({ rack, images: () => images.list(), leases, clock: world.clock, by: 'cluster-api' });
     for (const name of this.#options.images ?? ['kubernetes-v1.34.4', 'kubernetes-v1.34.5']) await this.addImage(name);
     for (let at = 0; at < this.hosts.length; at += crowd)
       await Promise.all(this.hosts.slice(at, at + crowd).map((host, index) => this.#enrol(host, at + index)));

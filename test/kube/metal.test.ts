@@ -12,7 +12,7 @@ import { limits } from '../../src/limits.ts';
 import type { Http, HttpAnswer } from '../../src/world/world.ts';
 import { fakeAccess } from '../api/access-parts.ts';
 import { fakeDeps, image } from '../api/admin-rack.ts';
-import { metalSuite, refusalOf, wish } from '../compliance/metal.ts';
+import { leasesOf, metalSuite, refusalOf, wish } from '../compliance/metal.ts';
 import type { MetalBench } from '../compliance/metal.ts';
 import { benchWith, hostNumber } from '../control/bench.ts';
 import { MemoryHttp, ipv4 } from '../world/memory-http.ts';
@@ -25,9 +25,11 @@ const clockWith = (slept: number[]) => ({
   after: () => () => {},
   soon: (run: () => void) => queueMicrotask(run),
 });
+const localOver = ({ rack }: Pick<MetalBench, 'rack'>, hosts: readonly Host[]): Metal =>
+  localMetal({ rack, images: async () => [alpha], leases: () => leasesOf(hosts), clock: clockWith([]), by: 'controller' });
 const local = async (hosts: readonly Host[]): Promise<MetalBench> => {
   const bench = await benchWith(hosts);
-  return { ...bench, metal: localMetal({ rack: bench.rack, images: async () => [alpha], by: 'controller' }), end: () => {} };
+  return { ...bench, metal: localOver(bench, hosts), end: () => {} };
 };
 const remoteOver = async (
   bench: Omit<MetalBench, 'metal' | 'end'>,
@@ -36,7 +38,7 @@ const remoteOver = async (
   const access = fakeAccess({ apiRequestsBurst: 10_000 });
   const fakes = fakeDeps();
   fakes.desk.entries.splice(0, fakes.desk.entries.length, alpha);
-  const deps = { ...fakes.deps, ...access.deps, rack: bench.rack, journal: bench.store };
+  const deps = { ...fakes.deps, ...access.deps, rack: bench.rack, journal: bench.store, leases: () => leasesOf(bench.keeper.all()) };
   const slept: number[] = [];
   const http = new MemoryHttp({ clock: clockWith([]) }).at(ipv4('127.0.0.1'));
   await http.listen({ at: { address: ipv4('127.0.0.1'), port: 7470 }, routes: tokenGuardedRoutes(deps) });
@@ -56,7 +58,7 @@ metalSuite('over the API', remote);
 test('a hundred claims of two controllers for sixty hosts: each host once, sixty succeed, the rest are told why', async () => {
   const bench = await benchWith(Array.from({ length: 60 }, (_, index) => hostNumber(index)));
   const far = await remoteOver(bench);
-  const metals: readonly Metal[] = [localMetal({ rack: bench.rack, images: async () => [alpha], by: 'controller' }), far.metal];
+  const metals: readonly Metal[] = [localOver(bench, []), far.metal];
   const queue = Array.from({ length: 100 }, (_, index) => `c${index}`);
   const won = new Map<string, string>();
   const lost: unknown[] = [];

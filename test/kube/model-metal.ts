@@ -51,6 +51,8 @@ export class ModelMetal implements Metal {
     this.#hosts.set(name, { ...host, state: 'available', firmware: 'bios', inventory: { ...inventory, ...part } });
     this.#tell();
   }
+  leases = async ({ macs }: { readonly macs: readonly string[] }): Promise<readonly string[]> =>
+    macs.map((mac) => `10.0.2.${Number.parseInt(mac.slice(-2), 16)}`);
   of(name: string): Host {
     const host = this.#hosts.get(name);
     assert.ok(host !== undefined, `no host ${name}`);

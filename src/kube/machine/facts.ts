@@ -25,7 +25,7 @@ export const factsOf = async (metal: Pick<Metal, 'leases'>, host: HostJson, by: 
   const failureDomain = failureDomainOf(host, by);
   if (host.state !== 'provisioned' || host.claim === null) return { host, addresses: [], failureDomain };
   const told = staticAddresses(host);
-  const internal = told.length > 0 ? told : ((await metal.leases?.(host)) ?? []);
+  const internal = told.length > 0 ? told : await metal.leases(host);
   return {
     host,
     addresses: [

@@ -47,7 +47,10 @@ describe('a machine', () => {
     assert.equal(metadata.annotations?.[ours.host], 'h1');
     assert.deepEqual(metadata.finalizers, [finalizers.machine]);
     assert.deepEqual(status(bench, key)['initialization'], { provisioned: true });
-    assert.deepEqual(status(bench, key)['addresses'], [{ type: 'Hostname', address: 'm1' }]);
+    assert.deepEqual(status(bench, key)['addresses'], [
+      { type: 'Hostname', address: 'm1' },
+      { type: 'InternalIP', address: '10.0.2.1' },
+    ]);
     assert.equal(status(bench, key)['failureDomain'], 'fd-a');
     assert.deepEqual(bench.api.ownersOf(kind, key, ['spec', 'providerID']), ['remuda']);
     await bench.api.delete(kind, key);
