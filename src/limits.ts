@@ -34,6 +34,7 @@ export const limits = {
   httpRequestTimeoutMs: 60_000,
   httpConnectionsMax: 1024,
   userDataBytes: 512 * 1024,
+  metaDataBytes: 64 * 1024,
   // bmc
   bmcTimeoutMs: 10_000,
   bmcReplyBytes: 1024 * 1024,

@@ -2,7 +2,7 @@
 import type { ClaimStanding, HostView } from '../control/rack.ts';
 import type { DiskIdentity } from '../host/disk.ts';
 import { nothingNoted } from '../host/host.ts';
-import type { Boot, Claim, Host, HostBmc } from '../host/host.ts';
+import type { Boot, Claim, Host, HostBmc, Intent } from '../host/host.ts';
 import type { VerifyReport } from '../image/verify.ts';
 import type { Manifest } from '../image/manifest.ts';
 import { isZeroChunk } from '../image/manifest.ts';
@@ -43,6 +43,11 @@ const bmc = (of: HostBmc): HostJson['bmc'] => ({
   suites: [...(of.suites ?? [])],
 });
 
+const metaDataOf = ({ metaData }: Intent): Pick<NonNullable<HostJson['claim']>, 'metaData'> => {
+  if (metaData === undefined) return {};
+  const fields = Object.entries(metaData).map(([key, value]) => [key, typeof value === 'string' ? value : Array.from(value)] as const);
+  return { metaData: Object.fromEntries(fields) };
+};
 const claim = (of: Claim): NonNullable<HostJson['claim']> => ({
   id: of.id,
   owner: of.owner,
@@ -53,6 +58,7 @@ const claim = (of: Claim): NonNullable<HostJson['claim']> => ({
   disk: disk(of.disk),
   phoneHome: of.intent.phoneHome,
   hasUserData: of.intent.userData !== undefined,
+  ...metaDataOf(of.intent),
   network: of.intent.network === undefined ? null : { ...of.intent.network },
   provisionTimeoutSeconds: of.provisionTimeoutSeconds ?? null,
   createdAt: of.createdAt,

@@ -73,6 +73,8 @@ export const hostClaimJson = z.object({
   disk: diskJson,
   phoneHome: z.enum(['image', 'cloud-init', 'none']),
   hasUserData: z.boolean(),
+  /** What the owner has the OS told in its meta-data; absent: nothing beside what the daemon says. */
+  metaData: z.record(z.string(), z.union([z.string(), z.array(z.string())])).optional(),
   /** What the OS is told of its network; null: it asks DHCP. */
   network: z.record(z.string(), z.unknown()).nullable(),
   provisionTimeoutSeconds: z.number().nullable(),

@@ -36,6 +36,7 @@ export const renderClaim = (claim: ClaimJson, { style, now }: Look): string => {
     ['disk', diskText(claim.disk)],
     ['asked for', JSON.stringify(claim.rule)],
     ['user data', claim.hasUserData ? 'yes' : 'no'],
+    ...(claim.metaData === undefined ? [] : [['meta-data', JSON.stringify(claim.metaData)] satisfies Detail]),
     ['phone home', claim.phoneHome],
     ['created', ageText(claim.createdAt, now)],
   ];

@@ -23,6 +23,7 @@ export interface IntentOptions extends WaitOptions {
   readonly image: string;
   readonly hostname?: string;
   readonly userData?: string;
+  readonly metaData?: string;
   readonly network?: string;
   readonly dryRun?: boolean;
 }
@@ -31,6 +32,7 @@ export const intentOptions = (command: Command): Command =>
     .requiredOption('--image <name>', 'the image, by name or digest')
     .option('--hostname <name>', 'what the installed system calls itself')
     .option('--user-data <file>', 'cloud-init user data for it')
+    .option('--meta-data <file>', 'more for its cloud-init meta-data (YAML), such as `public-keys`')
     .option('--network <file>', 'what it is told of its network (YAML, as `host describe --network`), instead of what the host says')
     .option('--dry-run', 'show every disk and what would become of it; change nothing')
     .option('--wait', 'follow it until it is provisioned or has failed')
@@ -56,6 +58,8 @@ export const intentOf = async (context: Context, options: IntentOptions): Promis
     image: options.image,
     ...(options.hostname === undefined ? {} : { hostName: options.hostname }),
     ...(options.userData === undefined ? {} : { userData: await readUserData(context, options.userData) }),
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the daemon judges it, and says what is wrong
+    ...(options.metaData === undefined ? {} : { metaData: (await readDocument(context, options.metaData)) as ReprovisionBody['metaData'] }),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the daemon judges it, and says what is wrong
     ...(options.network === undefined ? {} : { network: (await readDocument(context, options.network)) as ReprovisionBody['network'] }),
   };

@@ -36,9 +36,22 @@ type Named = ClaimRequest & { readonly id: string };
 
 /** The request as the claim keeps it. Salted with the claim's ID, so that equal user data of two claims do not show as equal. */
 const askedOf = (request: Named): ClaimAsked => {
-  const { owner, host, selector, disk, image, hostName, userData, network, provisionTimeoutSeconds, reuse, placement } = request;
+  const { owner, host, selector, disk, image, hostName, userData, metaData, network, provisionTimeoutSeconds, reuse, placement } = request;
   const hashed = userData === undefined ? undefined : createHash('sha256').update(`${request.id}\n${userData}`).digest('hex');
-  const said = { owner, host, selector, disk, image, hostName, userData: hashed, network, provisionTimeoutSeconds, reuse, placement };
+  const said = {
+    owner,
+    host,
+    selector,
+    disk,
+    image,
+    hostName,
+    userData: hashed,
+    metaData,
+    network,
+    provisionTimeoutSeconds,
+    reuse,
+    placement,
+  };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as it comes back from the store: absent fields are absent
   return JSON.parse(JSON.stringify(said)) as ClaimAsked;
 };
@@ -79,11 +92,12 @@ export const wishOf = (request: ClaimRequest, image: ImageEntry): Wish => ({
 });
 /** The intent of this claim on this host. */
 export const intentOn = (parts: RackParts, host: Host, request: ClaimRequest, image: ImageEntry): Intent => {
-  const { hostName = host.name, userData, network, disk } = request;
+  const { hostName = host.name, userData, metaData, network, disk } = request;
   const choice = chooseDisk(disk, host.inventory?.disks ?? []);
   if ('refused' in choice)
     throw new RemudaError(choice.refused, `host ${host.name}: ${choice.reason}`, { values: { disks: choice.found } });
-  const wanted = { image, hostName, ...(userData === undefined ? {} : { userData }), ...networkOn(host, network) };
+  const said = { ...(userData === undefined ? {} : { userData }), ...(metaData === undefined ? {} : { metaData }) };
+  const wanted = { image, hostName, ...said, ...networkOn(host, network) };
   return intentOf(parts.limits, wanted, choice.chosen);
 };
 const take = (

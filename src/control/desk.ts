@@ -168,6 +168,7 @@ export class Desk {
         claimId: claim.id,
         hostName: intent.hostName,
         ...(intent.userData === undefined ? {} : { userData: intent.userData }),
+        ...(intent.metaData === undefined ? {} : { metaData: intent.metaData }),
         ...(intent.network === undefined ? {} : { networkConfig: networkConfigYaml(intent.network) }),
         ...(intent.phoneHome === 'none' ? {} : { phoneHomeUrl: home, reportFailureUrl: `${home}/failed` }),
       }),

@@ -3,6 +3,7 @@ import { RemudaError } from '../errors.ts';
 import { describeDisk } from '../host/disk.ts';
 import type { DiskIdentity } from '../host/disk.ts';
 import type { Host, Intent } from '../host/host.ts';
+import type { MetaData } from '../host/meta-data.ts';
 import { networkConfigYaml } from '../host/network.ts';
 import type { HostNetwork } from '../host/network.ts';
 import { seedFiles, seedImage } from '../image/seed.ts';
@@ -13,6 +14,7 @@ export interface Wanted {
   readonly image: ImageEntry;
   readonly hostName: string;
   readonly userData?: string;
+  readonly metaData?: MetaData;
   readonly network?: HostNetwork;
 }
 /** As long as any of ours, so that a seed that fits today fits when it is written. */
@@ -32,19 +34,19 @@ export const networkOn = (host: Host, asked: HostNetwork | undefined): { readonl
 
 /** Throws `image-unsigned`, `signature-invalid`, `disk-too-small`, `too-large` (user data, or more than the seed holds) and `bad-request` (an image without a seed cannot be told anything). */
 export const intentOf = (limits: Limits, wanted: Wanted, disk: DiskIdentity): Intent => {
-  const { image, userData, hostName, network } = wanted;
+  const { image, userData, metaData, hostName, network } = wanted;
   if (image.refused !== undefined) throw new RemudaError(image.refused.code, image.refused.reason, { values: { image: image.digest } });
   if (image.sizeBytes > disk.sizeBytes)
     throw new RemudaError('disk-too-small', `image ${image.name} has ${image.sizeBytes} bytes and does not fit on ${describeDisk(disk)}`);
   if (userData !== undefined && Buffer.byteLength(userData) > limits.userDataBytes)
     throw new RemudaError('too-large', `the user data is larger than ${limits.userDataBytes} bytes`);
-  if (image.seed === null && (userData !== undefined || network !== undefined))
-    throw new RemudaError(
-      'bad-request',
-      `image ${image.name} has no seed partition, so it cannot be given ${userData === undefined ? 'a network' : 'user data'}`,
-    );
+  const [told] =
+    Object.entries({ 'user data': userData, 'meta-data': metaData, 'a network': network }).find(([, one]) => one !== undefined) ?? [];
+  if (image.seed === null && told !== undefined)
+    throw new RemudaError('bad-request', `image ${image.name} has no seed partition, so it cannot be given ${told}`);
   const said = {
     ...(userData === undefined ? {} : { userData }),
+    ...(metaData === undefined ? {} : { metaData }),
     ...(network === undefined ? {} : { networkConfig: networkConfigYaml(network) }),
   };
   if (image.seed !== null) seedImage(seedFiles({ ...longest, hostName, ...said }), image.seed.sizeBytes);
@@ -55,6 +57,7 @@ export const intentOf = (limits: Limits, wanted: Wanted, disk: DiskIdentity): In
     phoneHome: image.phoneHome,
     hostName,
     ...(userData === undefined ? {} : { userData }),
+    ...(metaData === undefined ? {} : { metaData }),
     ...(network === undefined ? {} : { network }),
   };
 };

@@ -64,9 +64,16 @@ const nextOf = async (
 ): Promise<Wanted> => {
   const { intent } = host.claim;
   const userData = said.userData ?? intent.userData;
+  const metaData = said.metaData ?? intent.metaData;
   const network = networkOn(host, said.network ?? intent.network);
   const image = await images.find(said.image);
-  return { image, hostName: said.hostName ?? intent.hostName, ...(userData === undefined ? {} : { userData }), ...network };
+  return {
+    image,
+    hostName: said.hostName ?? intent.hostName,
+    ...(userData === undefined ? {} : { userData }),
+    ...(metaData === undefined ? {} : { metaData }),
+    ...network,
+  };
 };
 const reprovision = async (parts: RackParts, claimId: string, said: Reprovision, { ifVersion }: Asker): Promise<Host> => {
   const host = await claimedHost(parts, claimId);

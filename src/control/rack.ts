@@ -5,6 +5,7 @@ import type { DiskIdentity } from '../host/disk.ts';
 import type { Host } from '../host/host.ts';
 import { tellingMac } from '../host/identity.ts';
 import type { IdentityConflict } from '../host/identity.ts';
+import { metaDataSchema } from '../host/meta-data.ts';
 import { hostNetworkSchema } from '../host/network.ts';
 import { profilePatchSchema, profileShape } from '../host/profile.ts';
 import { selectorSchema } from '../host/select.ts';
@@ -115,6 +116,8 @@ const intentFields = {
   image: z.string().min(1).max(128),
   hostName: hostName.optional(),
   userData: z.string().optional(),
+  /** More for the OS's `meta-data`, such as `public-keys`. */
+  metaData: metaDataSchema.optional(),
   /** What the OS is told of its network, instead of what the host's profile says. */
   network: hostNetworkSchema.optional(),
 };
@@ -154,7 +157,8 @@ export const claimSchema = z.strictObject({ id: claimIdSchema.optional(), ...cla
 /** PUT: the ID stands in the path. */
 export const claimPutSchema = z.strictObject(claimShape);
 export const reprovisionSchema = z.strictObject({
-  ...intentFields /** Keep the user data of the generation before when absent. */,
+  /** User data and meta-data of the generation before stay when absent. */
+  ...intentFields,
   dryRun: z.boolean().default(false),
 });
 export const releaseSchema = z.strictObject({

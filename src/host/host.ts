@@ -4,6 +4,7 @@ import type { Mac, Uuid } from '../wire/address.ts';
 import type { BmcAddress, DhcpExtras } from '../wire/words.ts';
 import type { DiskIdentity, DiskRule } from './disk.ts';
 import type { Inventory } from './inventory.ts';
+import type { MetaData } from './meta-data.ts';
 import type { HostNetwork } from './network.ts';
 
 export const hostStates = ['discovered', 'enrolled', 'inspecting', 'available', 'provisioning', 'provisioned', 'cleaning'] as const;
@@ -24,6 +25,7 @@ export interface Intent {
   readonly phoneHome: 'image' | 'cloud-init' | 'none';
   readonly hostName: string;
   readonly userData?: string;
+  readonly metaData?: MetaData;
   /** What the OS is told of its network; without it the OS decides (DHCP). */
   readonly network?: HostNetwork;
 }
@@ -36,6 +38,7 @@ export interface ClaimAsked {
   readonly image: string;
   readonly hostName?: string;
   readonly userData?: string;
+  readonly metaData?: MetaData;
   readonly network?: HostNetwork;
   readonly provisionTimeoutSeconds?: number;
   /** The word of a reservation whose host is taken first; `wait`: none but that one while it is being cleaned. */

@@ -14,6 +14,8 @@ export interface SeedOptions {
   readonly userData?: string;
   /** Joined with our own where both are given; the operator's user data wins over it. */
   readonly vendorData?: string;
+  /** More for `meta-data`; an `instance-id` or `provider_id` in it stands instead of ours. */
+  readonly metaData?: Readonly<Record<string, string | readonly string[]>>;
   /** http or https; told to the image's own first-boot program by `meta-data` and to cloud-init by `vendor-data`. */
   readonly phoneHomeUrl?: string;
   /** Where the image says that its bootstrap failed; `meta-data` tells it. */
@@ -30,8 +32,9 @@ export interface SeedFiles {
 
 /** The NoCloud files as text. Throws `bad-request` for a host name, an instance id or a URL that cannot stand in them. */
 export const seedFiles = (options: SeedOptions): SeedFiles => {
-  const { instanceId, claimId, hostName, userData, phoneHomeUrl, reportFailureUrl, networkConfig } = options;
-  if (!/^[\x21-\x7e]{1,255}$/.test(instanceId))
+  const { claimId, hostName, userData, metaData = {}, phoneHomeUrl, reportFailureUrl, networkConfig } = options;
+  const instanceId = metaData['instance-id'] ?? options.instanceId;
+  if (typeof instanceId !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(instanceId))
     throw new RemudaError('bad-request', `${JSON.stringify(instanceId)} is no instance id: use printable characters without blanks`);
   if (!isHostName(hostName)) throw new RemudaError('bad-request', `${JSON.stringify(hostName)} is no host name (RFC 1123 §2.1)`);
   for (const url of [phoneHomeUrl, reportFailureUrl])
@@ -42,6 +45,7 @@ export const seedFiles = (options: SeedOptions): SeedFiles => {
       'local-hostname': hostName,
       // With underscores: cloud-init's templates (`{{ ds.meta_data.provider_id }}`) know no hyphens.
       ...(claimId === undefined ? {} : { claim_id: claimId, provider_id: `remuda://${claimId}` }),
+      ...metaData,
       ...(phoneHomeUrl === undefined ? {} : { 'remuda-phone-home': phoneHomeUrl }),
       ...(reportFailureUrl === undefined ? {} : { 'remuda-report-failure': reportFailureUrl }),
     }),

@@ -170,3 +170,22 @@ test('the claim and its provider ID stand in meta-data under names that template
   ]);
   assert.throws(() => seedFiles({ instanceId: 'c1.2', hostName: 'n1', reportFailureUrl: 'ftp://x' }), /no http or https URL/);
 });
+
+test('what an owner has told in meta-data stands there, and in the place of our instance id and provider ID', () => {
+  const metaData = {
+    'instance-id': 'u1',
+    provider_id: 'equinixmetal://u1',
+    'public-keys': ['ssh-ed25519 AAAA me: # x'],
+    tags: [],
+    note: ' "a": b',
+  };
+  const text = seedFiles({ instanceId: 'c1.2', hostName: 'n1', claimId: 'c1', metaData })['meta-data'];
+  assert.deepEqual(parse(text), { ...metaData, 'local-hostname': 'n1', claim_id: 'c1' });
+  // What reads it in a small image is a shell script, so each of our own values is a line that begins with its key.
+  assert.deepEqual(
+    text.split('\n').filter((line) => /^(instance-id|provider_id|local-hostname):/.test(line)),
+    ['instance-id: u1', 'local-hostname: n1', 'provider_id: equinixmetal://u1'],
+  );
+  for (const id of ['with blank', '', ['u1']])
+    assert.throws(() => seedFiles({ ...host, metaData: { 'instance-id': id } }), /no instance id/);
+});

@@ -57,7 +57,13 @@ scene('another request under the same ID is refused with the field that differs,
   await both(rack);
   const first = { id: 'a', userData: '#cloud-config\n' };
   await ask(rack, (daemon) => daemon.rack.claim(wish(first), as));
-  const others = { owner: { owner: 'eve' }, image: { image: 'beta' }, userData: { userData: 'other' }, disk: { disk: { only: true } } };
+  const others = {
+    owner: { owner: 'eve' },
+    image: { image: 'beta' },
+    userData: { userData: 'other' },
+    metaData: { metaData: { tags: ['x'] } },
+    disk: { disk: { only: true } },
+  };
   for (const [field, part] of Object.entries(others))
     await assert.rejects(
       ask(rack, (daemon) => daemon.rack.claim(wish({ ...first, ...part }), as)),
