@@ -1,11 +1,13 @@
 /** `npm run bench -- NAME [--runs N] [--json] …`: measures, prints a table or one JSON object a line. */
 import { parseArgs } from 'node:util';
+import { capi } from './capi.ts';
 import { imageKinds, provision } from './provision.ts';
 import { rack } from './rack.ts';
 import { table } from './row.ts';
 
 const usage = `npm run bench -- provision [--runs N] [--hosts 1,4] [--firmware bios,uefi] [--image ${imageKinds.join(',')}] [--json]
-npm run bench -- rack [--hosts 1000] [--json]`;
+npm run bench -- rack [--hosts 1000] [--json]
+npm run bench -- capi [--hosts 300] [--json]`;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -21,7 +23,8 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const [name] = positionals;
 const firmware = values.firmware.split(',').filter((kind) => kind === 'bios' || kind === 'uefi');
 const images = imageKinds.filter((kind) => values.image.split(',').includes(kind));
-const hosts = (values.hosts ?? (name === 'rack' ? '1000' : '1,4')).split(',').map(Number);
+const usualHosts: Readonly<Record<string, string>> = { rack: '1000', capi: '300' };
+const hosts = (values.hosts ?? usualHosts[name ?? ''] ?? '1,4').split(',').map(Number);
 const runs = Number(values.runs);
 const isWrong =
   positionals.length !== 1 ||
@@ -34,6 +37,11 @@ const benches: Readonly<Record<string, () => ReturnType<typeof provision>>> = {
   rack: async () => {
     const rows: Awaited<ReturnType<typeof rack>>[number][] = [];
     for (const count of hosts) rows.push(...(await rack({ hosts: count, say })));
+    return rows;
+  },
+  capi: async () => {
+    const rows: Awaited<ReturnType<typeof capi>>[number][] = [];
+    for (const count of hosts) rows.push(...(await capi({ hosts: count, say })));
     return rows;
   },
 };
