@@ -25,6 +25,7 @@ import type { StandInNodes } from './stand-in.ts';
 const readyMs = 120_000;
 const signedMs = 30_000;
 const local = '127.0.0.1';
+const standInName = 'cp-0';
 
 export interface WorkloadOptions {
   /** The plane whose etcd it uses, and in which the Cluster stands or will stand. */
@@ -129,7 +130,10 @@ const startLoops = async ({ lab, options, crew, words, pki, kubeconfig }: Rising
 };
 
 /** What `kubeadm join` looks for: kubeadm-config, kubelet-config, cluster-info and its signature, the roles of who joins. */
-const upload = async ({ lab, options, crew, config, kubeconfig }: Rising, door: Door): Promise<void> => {
+const upload = async ({ lab, options, crew, words, kubeconfig }: Rising, door: Door): Promise<void> => {
+  // As a host has it: what is uploaded tells each kubelet where to find the authority's certificate, and that is not in our folder.
+  const config = `${options.folder}/uploaded.yaml`;
+  await lab.files.write(config, kubeadmConfig(words, '/etc/kubernetes/pki', { name: options.controlPlaneNode ?? standInName }));
   const kubeadm = `${options.plane.binaries}/kubeadm`;
   const to = ['--kubeconfig', kubeconfig];
   for (const phase of [
@@ -146,7 +150,7 @@ const upload = async ({ lab, options, crew, config, kubeconfig }: Rising, door: 
 
 /** Ready for hosts to join, or nothing left behind. It ends with `lab`, with `stop`, and with whoever started it; and before its plane. */
 export const startWorkloadPlane = async (lab: LabWorld, options: WorkloadOptions): Promise<WorkloadPlane> => {
-  const { folder, name, address = local, controlPlaneNode = 'cp-0' } = options;
+  const { folder, name, address = local, controlPlaneNode = standInName } = options;
   await clearPlane(lab, folder);
   await lab.files.makeFolder(folder, 0o700);
   const port = options.port ?? (await freePorts(lab, address, 1))[0] ?? 0;
