@@ -1,6 +1,7 @@
 /** Writes of our controllers: only what is ours, only what changes, noted in the cache at once. A refusal (409) goes back to the queue. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Tools } from '../controller.ts';
+import { KubeError } from '../api.ts';
 import { fieldManager } from '../names.ts';
 import { apiVersionOf, keyOf } from '../objects.ts';
 import type { Kind, KubeObject } from '../objects.ts';
@@ -44,7 +45,13 @@ export const writerOf = ({ api, cache }: Pick<Tools, 'api' | 'cache'>): Writer =
       const { finalizers = [] } = object.metadata;
       if (!finalizers.includes(finalizer)) return object;
       const left = finalizers.filter((one) => one !== finalizer);
-      return await setFinalizers(kind, object, left);
+      try {
+        return await setFinalizers(kind, object, left);
+      } catch (error) {
+        // With its last finalizer an object is gone, and the watch tells that later than the API server answers the write.
+        if (!(error instanceof KubeError) || error.httpStatus !== 404) throw error;
+        return { ...object, metadata: { ...object.metadata, finalizers: left } };
+      }
     },
     setStatus: async (kind, object, status) => {
       const change = mergePatchBetween(object.status === undefined ? {} : (object.status as Fields), status);

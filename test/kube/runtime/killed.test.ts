@@ -112,3 +112,14 @@ test('the writer: what is there is not written; a status of another version is r
   await writer.apply(toy, toyObject('b', { x: 1, y: 2 }));
   assert.deepEqual((await writer.apply(toy, toyObject('b', { x: 1 }))).spec, { x: 1 });
 });
+
+test('the writer: a finalizer of an object that is gone is no more to be dropped', async () => {
+  const bench = benchOf();
+  const { api } = bench;
+  const writer = writerOf({ api, cache: { get: () => undefined, list: () => [], by: () => [], note: () => {} } });
+  const object = api.seed(toy, toyObject('a', {}, { finalizers: [finalizer, 'other/one'] }));
+  api.purge(toy, 'ns/a');
+  assert.deepEqual((await writer.removeFinalizer(toy, object, finalizer)).metadata.finalizers, ['other/one']);
+  assert.equal(api.peek(toy, 'ns/a'), undefined);
+  await assert.rejects(writer.merge(toy, object, { spec: { x: 2 } }), { code: 'not-found' });
+});
