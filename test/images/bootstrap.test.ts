@@ -152,7 +152,7 @@ for (const [name, userData, files, why] of [
     const root = host(url, userData, {
       '/var/log/cloud-init-output.log': `${'an older line of the log\n'.repeat(2000)}${output}`,
       '/var/log/cloud-init.log': '2026-01-01 00:00:00,000 - util.py[WARNING]: Failed to run module\n2026 - util.py[DEBUG]: quiet\n',
-      '/journal-kubelet': `E0101 ${'x '.repeat(10_000)}\n"Failed to run kubelet" err="no swap"\n`,
+      '/journal-kubelet': `I0101 ${'x '.repeat(10_000)}\nE0102 "Failed to run kubelet" err="no swap"\nScheduled restart job\n`,
       ...files,
     });
     const { code, said } = await boot(root);
@@ -167,7 +167,7 @@ for (const [name, userData, files, why] of [
       assert.match(report.body, told);
     assert.doesNotMatch(report.body, /DEBUG/);
     // The appliance keeps the last 20 lines: why must be among them, and what the commands said.
-    assert.match(logTail(report.body), /stack trace[^]*\n== the user data/);
+    assert.match(logTail(report.body), /stack trace[^]*\n== the kubelet's last errors\nE0102 .*no swap"\n== the user data/);
     for (const secret of hidden) assert.ok(!report.body.includes(secret), secret);
     assert.ok(Buffer.byteLength(report.body) <= 16 * 1024);
     // What was said once is not said again.
