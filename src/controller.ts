@@ -22,9 +22,7 @@ const sourceOf = ({ kubeconfig, context }: ControllerWish): KubeSource => {
   const more = context === undefined ? {} : { context };
   return kubeconfig === undefined ? { is: 'usual', ...more } : { is: 'file', path: kubeconfig, ...more };
 };
-const extensionIdentity = async (world: World, wish: NonNullable<ControllerWish['extension']>): Promise<Identity> => {
-  const { certificate, key } = wish;
-  if (certificate === undefined || key === undefined) return world.http.selfSigned(wish.address);
+const extensionIdentity = async (world: World, { certificate, key }: NonNullable<ControllerWish['extension']>): Promise<Identity> => {
   const text = async (path: string): Promise<string> => new TextDecoder().decode(await world.files.read(path));
   return identityFrom({ certificate: await text(certificate), key: await text(key) }, `${certificate} and ${key}`, world.clock.now());
 };

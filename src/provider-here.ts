@@ -1,10 +1,11 @@
 /** The Cluster API provider inside the daemon: loaded only where it is configured, and begun again where it could not begin. */
+import { z } from 'zod';
 import type { KubernetesConfig } from './config/kubernetes.ts';
 import type { Daemon } from './daemon.ts';
 import { reasonOf } from './errors.ts';
 import type { Provider } from './provider.ts';
 import type { Reading } from './world/meter.ts';
-import type { Meter, World } from './world/world.ts';
+import type { Identity, Meter, World } from './world/world.ts';
 
 export interface ProviderHere {
   /** undefined where it works, or waits in line behind another controller. */
@@ -15,14 +16,22 @@ export interface ProviderHere {
 interface Parts {
   readonly world: World;
   readonly config: KubernetesConfig;
-  readonly daemon: Pick<Daemon, 'rack' | 'images' | 'leases' | 'identity'>;
+  readonly daemon: Pick<Daemon, 'rack' | 'images' | 'leases' | 'records'>;
   readonly meter: Meter;
   readonly version: string;
 }
 /** A kubeconfig that is not there yet, a port that is taken: hosts are served meanwhile. */
 const againMs = 30_000;
 
-const start = async ({ world, config, daemon, meter, version }: Parts): Promise<Provider> => {
+const identityShape = z.object({ key: z.string(), certificate: z.string(), fingerprint: z.string() });
+/** Cluster API believes it by its address, and over restarts: the ExtensionConfig names it. */
+const extensionIdentity = async ({ world, daemon }: Parts, address: string): Promise<Identity> => {
+  const made = await world.http.selfSigned(address);
+  return identityShape.parse(JSON.parse(await daemon.records.setting(`extension-identity ${address}`, () => JSON.stringify(made))));
+};
+
+const start = async (parts: Parts): Promise<Provider> => {
+  const { world, config, daemon, meter, version } = parts;
   const { startProvider } = await import('./provider.ts');
   const { localMetal } = await import('./kube/local-metal.ts');
   const { kubeconfig, context, namespace, watchFilter, pools, reuseSeconds, leaderElection, extension } = config;
@@ -45,7 +54,7 @@ const start = async ({ world, config, daemon, meter, version }: Parts): Promise<
         ...(watchFilter === undefined ? {} : { watchFilter }),
       },
       ...(leaderElection === false ? {} : { leaderNamespace: leaderElection.namespace }),
-      ...(extension === undefined ? {} : { extension: { at: extension, identity: daemon.identity } }),
+      ...(extension === undefined ? {} : { extension: { at: extension, identity: await extensionIdentity(parts, extension.address) } }),
     },
   );
 };

@@ -26,7 +26,7 @@ export interface ControllerWish {
   /** Namespace of the Lease; absent: there is no other controller. */
   readonly leaderNamespace?: string;
   readonly health?: ListenAt;
-  readonly extension?: ListenAt & { readonly certificate?: string; readonly key?: string };
+  readonly extension?: ListenAt & { readonly certificate: string; readonly key: string };
   readonly logLevel: string;
 }
 
@@ -70,9 +70,13 @@ const wishOf = async ({ deps }: Session, options: Options): Promise<ControllerWi
   const { terminal, world } = deps;
   const path = (text: string): string => absolute(text, terminal.cwd);
   const { extensionListen, extensionCertificate, extensionKey } = options;
-  if ((extensionCertificate === undefined) !== (extensionKey === undefined))
-    throw usage('--extension-certificate and --extension-key go together');
-  if (extensionListen === undefined && extensionKey !== undefined) throw usage('--extension-key is of no use without --extension-listen');
+  if (extensionListen === undefined && (extensionKey !== undefined || extensionCertificate !== undefined))
+    throw usage('--extension-certificate and --extension-key are of no use without --extension-listen');
+  if (extensionListen !== undefined && (extensionKey === undefined || extensionCertificate === undefined))
+    throw usage(
+      '--extension-listen needs --extension-certificate and --extension-key',
+      'its authority stands in the ExtensionConfig (caBundle), so it must stay the same over restarts',
+    );
   return {
     rack: await whereOf({ files: world.files, terminal }, options),
     ...(options.kubeconfig === undefined ? {} : { kubeconfig: path(options.kubeconfig) }),
@@ -84,15 +88,9 @@ const wishOf = async ({ deps }: Session, options: Options): Promise<ControllerWi
     reuseSeconds: options.reuse,
     ...(options.leaderElect ? { leaderNamespace: options.leaderElectionNamespace } : {}),
     ...(options.healthListen === undefined ? {} : { health: options.healthListen }),
-    ...(extensionListen === undefined
+    ...(extensionListen === undefined || extensionCertificate === undefined || extensionKey === undefined
       ? {}
-      : {
-          extension: {
-            ...extensionListen,
-            ...(extensionCertificate === undefined ? {} : { certificate: path(extensionCertificate) }),
-            ...(extensionKey === undefined ? {} : { key: path(extensionKey) }),
-          },
-        }),
+      : { extension: { ...extensionListen, certificate: path(extensionCertificate), key: path(extensionKey) } }),
     logLevel: options.log,
   };
 };
@@ -118,7 +116,7 @@ export const controllerCommands = (session: Session, program: Command): void => 
     .option('--leader-election-namespace <namespace>', 'where the Lease stands', 'remuda-system')
     .option('--health-listen <address:port>', '/healthz, /readyz and /metrics', listenAt)
     .option('--extension-listen <address:port>', 'serve Cluster API\u2019s in-place update hooks (TLS)', listenAt)
-    .option('--extension-certificate <file>', 'PEM; without it one is made')
+    .option('--extension-certificate <file>', 'PEM, valid for the address or name by which Cluster API calls it')
     .option('--extension-key <file>', 'PEM')
     .addOption(new Option('--log <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('info'));
   controller.action(async () => {

@@ -24,7 +24,7 @@ export const kubernetesSchema = z.strictObject({
   reuseSeconds: z.number().int().min(0).max(limits.reserveSecondsMax).default(3600),
   /** Where the Lease stands by which several controllers agree on one; false: there is only this one. */
   leaderElection: z.union([z.literal(false), z.strictObject({ namespace: namespaceName.default('remuda-system') })]).prefault({}),
-  /** Where Cluster API asks for in-place updates (TLS, the daemon's own certificate): an address that its managers reach. */
+  /** Where Cluster API asks for in-place updates (TLS, by a certificate made for this address and kept): an address that its managers reach. */
   extension: z.strictObject({ address: ipv4, port: z.number().int().min(1).max(65_535).default(7444) }).exactOptional(),
 });
 export type KubernetesConfig = z.output<typeof kubernetesSchema>;

@@ -7,7 +7,9 @@ test('the provider is told its rack, its cluster and who may claim what', async 
   const { run, local } = await bench();
   const done = await run([
     ...'controller --url https://remuda.example:7471 --token t0 --kubeconfig k.yaml --kube-context m --namespace metal'.split(' '),
-    ...'--pools team-a=gpu,default --pools *= --reuse 30m --health-listen :9440 --extension-listen 10.0.0.2:7444'.split(' '),
+    ...'--pools team-a=gpu,default --pools *= --reuse 30m --health-listen :9440 --extension-listen 10.0.0.2:7444 --extension-certificate /c.pem --extension-key /k.pem'.split(
+      ' ',
+    ),
   ]);
   assert.equal(done.exit, 0, done.err);
   const [name, wish] = local.asked.at(-1) as [string, Record<string, unknown>];
@@ -23,7 +25,7 @@ test('the provider is told its rack, its cluster and who may claim what', async 
       reuseSeconds: 1800,
       leaderNamespace: 'remuda-system',
       health: { address: '0.0.0.0', port: 9440 },
-      extension: { address: '10.0.0.2', port: 7444 },
+      extension: { address: '10.0.0.2', port: 7444, certificate: '/c.pem', key: '/k.pem' },
       logLevel: 'info',
     },
   );
@@ -44,7 +46,8 @@ test('what clusterctl leaves empty is as if it was not said; without a Lease whe
 for (const [line, says] of [
   ['controller --health-listen 9440', /write 0\.0\.0\.0:9440/],
   ['controller --pools gpu', /--pools NAMESPACE=POOL/],
-  ['controller --extension-key k.pem', /go together/],
+  ['controller --extension-key k.pem', /without --extension-listen/],
+  ['controller --extension-listen :7444', /caBundle/],
   ['controller --url http://remuda.example --token t', /plain text/],
 ] as const)
   test(`refused: ${line}`, async () => {
