@@ -15,6 +15,8 @@ export interface StandInNode {
   readonly providerId?: string;
   readonly address?: string;
   readonly version?: string;
+  /** Another one after each boot of a host. */
+  readonly bootId?: string;
   /** With the mirror pods of kube-apiserver, kube-controller-manager and kube-scheduler. */
   readonly isControlPlane?: boolean;
 }
@@ -46,7 +48,7 @@ const nodeObject = ({ name, providerId, isControlPlane }: StandInNode): PlaneObj
   },
 });
 
-const statusObject = ({ name, address = '127.0.0.1', version = kubernetesVersion }: StandInNode, now: string): PlaneObject => {
+const statusObject = ({ name, address = '127.0.0.1', version = kubernetesVersion, bootId = '' }: StandInNode, now: string): PlaneObject => {
   const condition = (type: string, status: string, reason: string) => ({
     type,
     status,
@@ -73,7 +75,7 @@ const statusObject = ({ name, address = '127.0.0.1', version = kubernetesVersion
       nodeInfo: {
         machineID: '',
         systemUUID: '',
-        bootID: '',
+        bootID: bootId,
         kernelVersion: '',
         osImage: 'stand-in',
         containerRuntimeVersion: '',
