@@ -51,13 +51,14 @@ const status = async ({ lab, terminal }: Bench, options: { readonly name: string
 /** Inside the namespace: the servers and their BMCs, until the world ends or whoever started this is gone. */
 const rackProcess = async ({ lab, terminal, interrupt }: Bench, path: string): Promise<number> => {
   const spec = rackSpec.parse(JSON.parse(new TextDecoder().decode(await lab.files.read(path))));
-  const { quirks, foreignDiskMiB, bmc, subnets, ...rest } = spec;
+  const { quirks, foreignDiskMiB, bmc, subnets, cpus, ...rest } = spec;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the names of the quirks are the laboratory's own
   const faults = quirks as RackQuirks | undefined;
   const rack = await startRack(lab, {
     ...rest,
     ...(bmc === undefined ? {} : { bmc }),
     ...(subnets === undefined ? {} : { subnets }),
+    ...(cpus === undefined ? {} : { cpus }),
     ...(foreignDiskMiB === undefined ? {} : { foreignDiskMiB }),
     ...(faults === undefined ? {} : { quirks: faults }),
   });

@@ -25,6 +25,10 @@ export interface CrewOptions {
   readonly firmware: string;
   /** Further settings of the daemon, under their names in remuda.yaml. */
   readonly settings?: Readonly<Record<string, unknown>> & { readonly limits?: Readonly<Record<string, number>> };
+  /** Likewise, of the subnet that the daemon is in. */
+  readonly subnet?: Readonly<Record<string, unknown>>;
+  /** Puts up what the daemon leans on, before it starts; what it returns takes that away, after the daemon has ended. */
+  readonly before?: (net: RackNet) => Promise<() => Promise<void>>;
 }
 export interface Crew {
   readonly admin: Admin;
@@ -79,14 +83,14 @@ const rackReady = (lab: LabWorld, child: LabProcess): Promise<RackLine> =>
 /** A virtual server sends its first packet within seconds, or (an emulator that hangs, which is rare) never; a real one needs minutes. */
 const virtual = { firstPacketMs: 120_000 };
 
-const configOf = ({ place, agent, firmware, settings }: CrewOptions, net: RackNet): string =>
+const configOf = ({ place, agent, firmware, settings, subnet }: CrewOptions, net: RackNet): string =>
   // YAML is a superset of JSON, and JSON quotes everything.
   JSON.stringify(
     {
       data: `${place.folder}/data`,
       socket: place.socket,
       boot: { agent, firmware, kernelArguments: 'net.ifnames=0 panic=5 quiet' },
-      subnets: subnetsOf(net),
+      subnets: subnetsOf(net, subnet),
       ...settings,
       limits: { ...virtual, ...settings?.limits },
     },
@@ -144,6 +148,7 @@ export const startCrew = async (lab: LabWorld, options: CrewOptions): Promise<Cr
       await awaitReady(lab, admin, daemon, log);
     };
     if (net.far !== undefined) ends.push(end(await startRelay(lab, net, net.far, `${place.folder}/relay.log`)));
+    if (options.before !== undefined) ends.push(await options.before(net));
     const rackProcess = await inside(lab, where, ['lab', 'rack', '--spec', place.rackSpec]);
     ends.push(end(rackProcess));
     ends.push(async () => (daemon === undefined ? undefined : end(daemon)()));

@@ -66,7 +66,9 @@ export const rackSpec = z.object({
   subnets: z.union([z.literal(1), z.literal(2)]).optional(),
   folder: z.string(),
   accel: z.enum(['tcg', 'kvm']),
-  memoryMiB: z.number(),
+  /** For all hosts, or one after another and the last for the rest; CPUs likewise, one unless said. */
+  memoryMiB: z.union([z.number(), z.array(z.number())]),
+  cpus: z.union([z.number(), z.array(z.number())]).optional(),
   diskMiB: z.number(),
   foreignDiskMiB: z.number().optional(),
   quirks: z.record(z.string(), z.unknown()).optional(),

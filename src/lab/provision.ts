@@ -1,37 +1,23 @@
 /** The main job, once through: enrol every server, claim each when it was inspected, follow until all phoned home. */
 import type { HostJson } from '../api/types.ts';
 import type { LabWorld } from '../world/lab-world.ts';
-import type { Terminal } from '../world/terminal.ts';
 import type { Admin } from './admin.ts';
 import type { Crew } from './crew.ts';
 import type { Place } from './place.ts';
 import type { HostResult } from './show.ts';
-import { cut, hostBar, resultOf, timelineLine, waitingLine } from './show.ts';
+import { followHosts, screenOf } from './news.ts';
+import type { Show } from './news.ts';
+import { hostBar, resultOf } from './show.ts';
 
 const pollMs = 250;
-/** Where lines are all that is seen, a host of which nothing is heard for so long is said to wait, and for what. */
-const quietMs = 15_000;
 export interface ProvisionOptions {
   /** Names, one for each host of the rack. */
   readonly images: readonly string[];
   readonly withinMs: number;
-  /** Timeline lines and bars; nothing where the output is for machines. */
-  readonly show: Pick<Terminal, 'error' | 'errorIsTty' | 'columns'> | undefined;
+  readonly show: Show;
   readonly since: number;
   readonly interrupt: AbortSignal;
 }
-
-/** Lines above, bars below: the bars are drawn anew after each batch of lines. */
-const screenOf = (show: ProvisionOptions['show']): ((lines: readonly string[], bars: readonly string[]) => void) => {
-  let drawn = 0;
-  return (lines, bars) => {
-    if (show === undefined) return;
-    if (!show.errorIsTty) return show.error(lines.map((line) => `${line}\n`).join(''));
-    const up = drawn === 0 ? '' : `\u001B[${drawn}A\u001B[J`;
-    show.error(up + [...lines, ...bars].map((line) => `${cut(line, show.columns)}\n`).join(''));
-    drawn = bars.length;
-  };
-};
 
 /** The name in a host's user data, which nothing else tells it. */
 const wantedName = (host: string): string => `${host}-lab`;
@@ -80,30 +66,18 @@ export const provisionAll = async (lab: LabWorld, crew: Crew, options: Provision
   const { admin, rack } = crew;
   const { since, show } = options;
   for (const { name, mac, firmware, bmc } of rack.hosts) await admin.enrol({ name, macs: [mac], firmware, bmc });
-  const after = new Map<string, number>();
-  const saidAt = new Map<string, number>();
   const claimed = new Set<string>();
   const draw = screenOf(show);
+  const look = followHosts(lab, admin, { since, show, isOver });
   const until = lab.clock.now() + options.withinMs;
   for (;;) {
-    const hosts = await admin.hosts();
-    const now = lab.clock.now();
-    const lines: string[] = [];
-    for (const host of hosts) {
-      const { items, next } = await admin.timeline(host.name, after.get(host.name) ?? 0);
-      after.set(host.name, next);
-      const news = items.map((row) => timelineLine(host.name, row, since));
-      if (news.length === 0 && !isOver(host) && now - (saidAt.get(host.name) ?? now) >= quietMs && show !== undefined && !show.errorIsTty)
-        news.push(waitingLine(host, now - since));
-      if (news.length > 0 || !saidAt.has(host.name)) saidAt.set(host.name, now);
-      lines.push(...news);
-    }
+    const { hosts, lines } = await look();
     await claimAll(crew, hosts, options.images, claimed);
     draw(
       lines,
       hosts.map((host) => hostBar(host, show?.columns)),
     );
-    if (hosts.every(isOver) || now > until || options.interrupt.aborted) return hosts;
+    if (hosts.every(isOver) || lab.clock.now() > until || options.interrupt.aborted) return hosts;
     await lab.clock.sleep(pollMs);
   }
 };

@@ -41,10 +41,10 @@ export interface RackOptions {
   readonly bmc?: BmcProtocol | readonly BmcProtocol[];
   /** Of every BMC, as far as it has them; they may be changed later, at each host's `bmc.quirks`. */
   readonly quirks?: RackQuirks;
-  /** Default 512. */
-  readonly memoryMiB?: number;
-  /** Default 1. */
-  readonly cpus?: number;
+  /** Likewise; default 512. */
+  readonly memoryMiB?: number | readonly number[];
+  /** Likewise; default 1. */
+  readonly cpus?: number | readonly number[];
   /** Default 256. */
   readonly diskMiB?: number;
   /** A second disk of every host, of this size, `REMUDA-h1-d1`: one that nobody may write. */
@@ -75,8 +75,8 @@ export interface Rack {
   stop(): Promise<void>;
 }
 
-/** A host's addresses follow from its place, so that a rack started again in the same folder is the same rack. */
-const identityOf = (index: number): { readonly mac: Mac; readonly uuid: Uuid } => {
+/** A host's addresses follow from its place, counted from 0, so that a rack started again in the same folder is the same rack. */
+export const identityOf = (index: number): { readonly mac: Mac; readonly uuid: Uuid } => {
   const tail = (index + 0x10).toString(16).padStart(4, '0');
   const mac = parseMac(`52:54:00:77:${tail.slice(0, 2)}:${tail.slice(2)}`);
   // "remuda" in ASCII, then version 4's form and the MAC address.
@@ -101,8 +101,8 @@ const disksOf = (options: RackOptions, name: string, folder: string): readonly D
   );
 
 /** Of one for all, or of one after another and the last for the rest. */
-const nth = <T extends string>(of: T | readonly T[] | undefined, index: number, otherwise: T): T =>
-  typeof of === 'string' ? of : (of?.[index] ?? of?.at(-1) ?? otherwise);
+const nth = <T extends string | number>(of: T | readonly T[] | undefined, index: number, otherwise: T): T =>
+  typeof of === 'object' ? (of[index] ?? of.at(-1) ?? otherwise) : (of ?? otherwise);
 
 /** What is in progress, so that a rack that fails half way leaves nothing. */
 interface Parts {
@@ -126,8 +126,8 @@ const startMachine = async (lab: LabWorld, options: RackOptions, tap: string, in
     disks,
     tap,
     folder,
-    memoryMiB: options.memoryMiB ?? 512,
-    cpus: options.cpus ?? 1,
+    memoryMiB: nth(options.memoryMiB, index, 512),
+    cpus: nth(options.cpus, index, 1),
     accel: options.accel ?? 'tcg',
   });
 };

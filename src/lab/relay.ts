@@ -11,9 +11,9 @@ const poolOf = (first: Ipv4) => {
   return { from: `${prefix}.50`, to: `${prefix}.200` };
 };
 
-/** `subnets` of remuda.yaml. */
-export const subnetsOf = ({ bridge, cidr, address, far }: RackNet): readonly object[] => [
-  { interface: bridge, cidr, serverAddress: address, pool: poolOf(address) },
+/** `subnets` of remuda.yaml; `more` of the one that the daemon itself is in. */
+export const subnetsOf = ({ bridge, cidr, address, far }: RackNet, more: object = {}): readonly object[] => [
+  { interface: bridge, cidr, serverAddress: address, pool: poolOf(address), ...more },
   ...(far === undefined
     ? []
     : [{ relay: { via: bridge, addresses: [far.router] }, cidr: far.cidr, router: far.router, pool: poolOf(far.router) }]),
