@@ -9,11 +9,13 @@ import { followRack } from './kube/mirror/follow.ts';
 import { mirrorReconcilers, mirrorWatches } from './kube/mirror/reconcile.ts';
 import { kinds } from './kube/objects.ts';
 import { remediationReconcilers, remediationWatches } from './kube/remediation/reconcile.ts';
+import { Events } from './kube/runtime/events.ts';
 import { startControllers } from './kube/runtime/start.ts';
 import type { StartedControllers } from './kube/runtime/start.ts';
 import { updateReconcilers } from './kube/update/reconcile.ts';
 import { updateRoutes } from './kube/update/routes.ts';
 import { workloadByKubeconfig } from './kube/workload/access.ts';
+import { limits } from './limits.ts';
 import { limits as usualLimits } from './limits.ts';
 import type { Limits } from './limits.ts';
 import type { Ipv4 } from './wire/address.ts';
@@ -86,7 +88,9 @@ export const startProvider = async (parts: ProviderParts, wish: ProviderWish): P
       : { identity: { namespace: wish.leaderNamespace, holder: `remuda-${Buffer.from(world.random.bytes(8)).toString('hex')}` } }),
   });
   try {
-    const routes: readonly Route[] = updateRoutes({ world, api, metal, workload, log: world.log });
+    // Of every controller, leading or not: whoever is asked answers.
+    const events = new Events({ world, log: world.log, limits, api, instance: 'remuda' });
+    const routes: readonly Route[] = updateRoutes({ world, api, metal, workload, log: world.log, events });
     const { extension } = wish;
     const listener =
       extension === undefined ? undefined : await world.http.listen({ at: extension.at, identity: extension.identity, routes });
@@ -96,6 +100,7 @@ export const startProvider = async (parts: ProviderParts, wish: ProviderWish): P
       extension: listener,
       stop: async () => {
         await listener?.close();
+        await events.stop();
         await controllers.stop();
       },
     };

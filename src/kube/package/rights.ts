@@ -48,6 +48,12 @@ export const clusterRights: readonly Right[] = [
   },
   {
     group: 'cluster.x-k8s.io',
+    resources: ['machinedeployments'],
+    verbs: ['get'],
+    why: 'where a rollout is stopped because it cannot be made in place, an event says so',
+  },
+  {
+    group: 'cluster.x-k8s.io',
     resources: ['machines'],
     verbs: ['patch'],
     why: 'skip-remediation stands on a machine while it is updated in place',

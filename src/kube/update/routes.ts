@@ -22,6 +22,8 @@ import {
 } from './hook.ts';
 import type { Handler, Outcome, Patch } from './hook.ts';
 import type { Progress } from './reimage.ts';
+import { tellStopped } from './stopped.ts';
+import type { StoppedParts } from './stopped.ts';
 import { updateMachine } from './update-machine.ts';
 import type { UpdateParts } from './update-machine.ts';
 import { upgradePlan } from './upgrade-plan.ts';
@@ -71,11 +73,13 @@ const canAnswer = ({ patches, ...outcome }: ReturnType<typeof decided>, names: R
   ...outcome,
   ...Object.fromEntries(Object.entries(names).flatMap(([what, name]) => (patches[what] === undefined ? [] : [[name, patches[what]]]))),
 });
+type RouteParts = UpdateParts & StoppedParts;
 const canUpdateMachine =
-  ({ metal }: UpdateParts) =>
+  (parts: RouteParts) =>
   async ({ current, desired }: z.infer<typeof canUpdateMachineRequest>): Promise<object> => {
     const side = (of: typeof current) => ({ machine: of.machine, infra: of.infrastructureMachine, bootstrap: of.bootstrapConfig });
-    const decision = decide(questionOf(side(current), side(desired), { catalogue: await metal.images(), template: false }));
+    const decision = decide(questionOf(side(current), side(desired), { catalogue: await parts.metal.images(), template: false }));
+    if (!decision.can && decision.stops) await tellStopped(parts, desired.machine, decision.why);
     const names = { machine: 'machinePatch', infra: 'infrastructureMachinePatch', bootstrap: 'bootstrapConfigPatch' };
     return canAnswer(
       decided(decision, (spec) => spec),
@@ -83,14 +87,15 @@ const canUpdateMachine =
     );
   };
 const canUpdateMachineSet =
-  ({ metal }: UpdateParts) =>
+  (parts: RouteParts) =>
   async ({ current, desired }: z.infer<typeof canUpdateMachineSetRequest>): Promise<object> => {
     const side = (of: typeof current) => ({
       machine: of.machineSet,
       infra: of.infrastructureMachineTemplate,
       bootstrap: of.bootstrapConfigTemplate,
     });
-    const decision = decide(questionOf(side(current), side(desired), { catalogue: await metal.images(), template: true }));
+    const decision = decide(questionOf(side(current), side(desired), { catalogue: await parts.metal.images(), template: true }));
+    if (!decision.can && decision.stops) await tellStopped(parts, desired.machineSet, decision.why);
     const names = { machine: 'machineSetPatch', infra: 'infrastructureMachineTemplatePatch', bootstrap: 'bootstrapConfigTemplatePatch' };
     return canAnswer(
       decided(decision, (spec) => ({ template: { spec } })),
@@ -136,7 +141,7 @@ const patiently = (clock: Clock, step: (key: Key) => Promise<Progress>): ((key: 
  * The routes of the extension, to be served over TLS where the managers of Cluster API can reach them (`ExtensionConfig`). They tell
  * nothing and change nothing but what the API server's own objects ask for; who may call them is the listener's business.
  */
-export const updateRoutes = (parts: UpdateParts): readonly Route[] => {
+export const updateRoutes = (parts: RouteParts): readonly Route[] => {
   const { log, metal, world } = parts;
   const step = patiently(world.clock, (key) => updateMachine(parts, key));
   return [

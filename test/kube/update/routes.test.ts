@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import type { EventSink } from '../../../src/kube/controller.ts';
+import { kinds } from '../../../src/kube/objects.ts';
 import { updateRoutes } from '../../../src/kube/update/routes.ts';
 import { limits } from '../../../src/limits.ts';
 import { aLab } from './lab.ts';
@@ -43,6 +45,26 @@ for (const name of names)
     assert.equal(answer.status, 200);
     assert.equal(answer.text, JSON.stringify(response));
   });
+
+test('a rollout that is stopped is told at its MachineDeployment; one that may replace is not', async () => {
+  const lab = aLab();
+  const meta = { name: 'md', namespace: 'ns' };
+  lab.api.seed(kinds.machineDeployment, { apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'MachineDeployment', metadata: meta });
+  const notes: string[] = [];
+  const events: EventSink = {
+    record: ({ kind, metadata: { name } }, { reason, note }) => void notes.push(`${kind} ${name} ${reason}: ${note}`),
+  };
+  for (const vector of ['stop', 'no']) {
+    const { path, request } = JSON.parse(readFileSync(new URL(`can-update-machineset-${vector}.json`, folder), 'utf8')) as Vector;
+    const text = JSON.stringify(request).replaceAll('"labels":{', '"labels":{"cluster.x-k8s.io/deployment-name":"md",');
+    const route = updateRoutes({ ...lab.parts, events }).find((one) => one.path === path);
+    assert.ok(route);
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await send(route, text);
+  }
+  assert.equal(notes.length, 1);
+  assert.match(notes[0] ?? '', /^MachineDeployment md RolloutStopped: in-place update not possible, and the rollout is stopped: \S/);
+});
 
 const updatePath = `/${hookApi}/updatemachine/remuda-update-machine`;
 const updateBody = JSON.stringify({
