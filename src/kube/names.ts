@@ -41,6 +41,10 @@ export const ours = {
   host: `baremetal.${infraGroup}/host`,
   /** On a machine whose host is imaged again under its claim: for what, from which generation on, and with which join token. */
   reimage: `baremetal.${infraGroup}/reimage`,
+  /** On a PacketMachine whose server was another provider's: this host, by name or ID, is written and takes its provider ID over. */
+  adopt: `baremetal.${infraGroup}/adopt`,
+  /** On a PacketCluster: the pool that its endpoint's address comes from, as `<API group>/<kind>/<name>`. */
+  endpointPool: `baremetal.${infraGroup}/endpoint-pool`,
 } as const;
 /** Provider IDs are `remuda://<claim ID>`: unique per allocation, never per host. */
 export const providerIdOf = (claimId: string): string => `remuda://${claimId}`;

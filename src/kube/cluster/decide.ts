@@ -24,6 +24,8 @@ export interface ClusterView {
   /** In the Cluster's own spec. */
   readonly clusterEndpoint: Endpoint | undefined;
   readonly pool: PoolWord | undefined;
+  /** Of a kind with an endpoint of its own manner: what is wrong where there is none. */
+  readonly withoutEndpoint?: { readonly reason: string; readonly message: string } | undefined;
 }
 export type ClusterStep =
   | { readonly do: 'nothing'; readonly why: string }
@@ -52,17 +54,20 @@ const deleting = ({ hasFinalizer, deletion }: ClusterView): ClusterStep => {
     limits.kubeLookAgainMs,
   );
 };
-const endpointStep = ({ endpoint, clusterEndpoint, pool }: ClusterView): ClusterStep | undefined => {
+const usualWithout = {
+  reason: reasons.waitingForEndpoint,
+  message:
+    'say spec.controlPlaneEndpoint here or at the Cluster, or spec.endpointFromPool: an address that no host has, for kube-vip or a load balancer',
+};
+const endpointStep = ({ endpoint, clusterEndpoint, pool, withoutEndpoint }: ClusterView): ClusterStep | undefined => {
   if (endpoint !== undefined) return undefined;
   if (pool?.is === 'unasked') return { do: 'ask-address' };
   if (pool?.is === 'granted') return { do: 'write-endpoint', endpoint: pool.endpoint };
   if (pool !== undefined)
     return unready(pool.is === 'refused' ? reasons.invalid : reasons.waitingForAddress, pool.message, limits.kubeLookAgainMs);
   if (clusterEndpoint !== undefined) return undefined;
-  return unready(
-    reasons.waitingForEndpoint,
-    'say spec.controlPlaneEndpoint here or at the Cluster, or spec.endpointFromPool: an address that no host has, for kube-vip or a load balancer',
-  );
+  const { reason, message } = withoutEndpoint ?? usualWithout;
+  return unready(reason, message);
 };
 /** Facts: externally managed and moved objects are never written; a paused one says that it is. */
 export const decideCluster = (view: ClusterView): ClusterStep => {

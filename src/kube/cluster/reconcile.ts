@@ -14,7 +14,7 @@ import { sooner } from '../machine/show.ts';
 import { poolsOf } from '../machine/wish.ts';
 import { capi, fieldManager, finalizers } from '../names.ts';
 import { groupOf, kinds } from '../objects.ts';
-import type { Key, KubeObject } from '../objects.ts';
+import type { Key, Kind, KubeObject } from '../objects.ts';
 import { conditionsOf, mergeConditions } from '../runtime/conditions.ts';
 import { writerOf } from '../runtime/writer.ts';
 import { clusterSpec } from '../schema/bare-metal.ts';
@@ -22,9 +22,36 @@ import type { ClusterSpec } from '../schema/bare-metal.ts';
 import { decideCluster } from './decide.ts';
 import type { ClusterStep, ClusterView, Endpoint, PoolWord } from './decide.ts';
 
-const kind = kinds.bareMetalCluster;
+/** What must be known of one kind of infrastructure cluster. */
+export interface ClusterAdapter {
+  readonly kind: Kind;
+  readonly finalizer: string;
+  /** In the words of BareMetalCluster. */
+  specOf(object: KubeObject): ClusterSpec;
+  /** Does the status list failure domains? */
+  readonly hasFailureDomains: boolean;
+  /** More for the status of one that is provisioned. */
+  readonly provisionedStatus: Readonly<Record<string, unknown>>;
+  /** Where the spec says where its endpoint comes from in a way of its own. */
+  poolWord?(object: KubeObject): PoolWord | undefined;
+  /** What is wrong where there is no endpoint at all. */
+  withoutEndpoint?(object: KubeObject): ClusterView['withoutEndpoint'];
+}
+export const bareMetalCluster: ClusterAdapter = {
+  kind: kinds.bareMetalCluster,
+  finalizer: finalizers.cluster,
+  specOf: ({ spec }) => clusterSpec.safeParse(spec ?? {}).data ?? {},
+  hasFailureDomains: true,
+  provisionedStatus: { initialization: { provisioned: true } },
+};
 /** Machines that hold hosts for a cluster. */
-const machineKinds = [kinds.bareMetalMachine] as const;
+const machineKinds = [kinds.bareMetalMachine, kinds.packetMachine] as const;
+/** What the steps are taken with. */
+interface Hands {
+  readonly tools: Tools;
+  readonly rack: RackView;
+  readonly adapter: ClusterAdapter;
+}
 interface Seen {
   readonly object: KubeObject;
   readonly cluster: KubeObject | undefined;
@@ -56,13 +83,13 @@ const machinesLeft = async ({ api }: Tools, cluster: KubeObject | undefined): Pr
   const lists = await Promise.all(machineKinds.map((one) => api.list(one, { namespace, labelSelector: `${capi.clusterName}=${name}` })));
   return lists.reduce((sum, { items }) => sum + items.length, 0);
 };
-const look = async (tools: Tools, key: Key): Promise<Seen | undefined> => {
+const look = async ({ tools, adapter }: Hands, key: Key): Promise<Seen | undefined> => {
   const get: Get = (of, at) => Promise.resolve(tools.cache.get(of, at));
-  const object = tools.cache.get(kind, key);
+  const object = tools.cache.get(adapter.kind, key);
   if (object === undefined) return undefined;
   const { annotations = {}, deletionTimestamp } = object.metadata;
   const cluster = await ownerCluster(get, object);
-  const spec = clusterSpec.safeParse(object.spec ?? {}).data ?? {};
+  const spec = adapter.specOf(object);
   const paused = pausedBy(object, cluster);
   const endpoint = endpointIn(object.spec);
   const isLive = paused === undefined && deletionTimestamp === undefined && annotations[capi.managedBy] === undefined;
@@ -70,14 +97,18 @@ const look = async (tools: Tools, key: Key): Promise<Seen | undefined> => {
     isManagedElsewhere: annotations[capi.managedBy] !== undefined,
     hasCluster: cluster !== undefined,
     paused,
-    hasFinalizer: object.metadata.finalizers?.includes(finalizers.cluster) === true,
+    hasFinalizer: object.metadata.finalizers?.includes(adapter.finalizer) === true,
     deletion:
       deletionTimestamp === undefined
         ? undefined
         : { isForMove: annotations[capi.deleteForMove] !== undefined, machinesLeft: await machinesLeft(tools, cluster) },
     endpoint,
     clusterEndpoint: endpointIn(cluster?.spec),
-    pool: isLive && endpoint === undefined ? await poolWord((of, at) => tools.api.get(of, at), object, spec) : undefined,
+    pool:
+      isLive && endpoint === undefined
+        ? (adapter.poolWord?.(object) ?? (await poolWord((of, at) => tools.api.get(of, at), object, spec)))
+        : undefined,
+    withoutEndpoint: adapter.withoutEndpoint?.(object),
   };
   return { object, cluster, spec, view };
 };
@@ -98,24 +129,23 @@ export const failureDomainsOf = (
     .map((name) => ({ name, controlPlane: true }));
 };
 
-const show = async (tools: Tools, rack: RackView, seen: Seen, step: Extract<ClusterStep, { do: 'show' }>): Promise<Result> => {
+const show = async ({ tools, rack, adapter }: Hands, seen: Seen, step: Extract<ClusterStep, { do: 'show' }>): Promise<Result> => {
   const { object, spec } = seen;
   const { namespace = '', generation } = object.metadata;
   const before = (object.status ?? {}) as Readonly<Record<string, unknown>>;
   const conditions = mergeConditions(conditionsOf(object), step.conditions, tools.world.clock.now());
   let facts: Readonly<Record<string, unknown>> = {};
   if (step.isProvisioned === true) {
-    const domains = failureDomainsOf(await rack.hosts(), poolsOf(tools.settings.pools, namespace), spec.failureDomainBy ?? 'failureDomain');
-    facts = {
-      initialization: { provisioned: true },
-      failureDomains: domains.length === 0 ? undefined : domains,
-      observedGeneration: generation,
-    };
+    const by = spec.failureDomainBy ?? 'failureDomain';
+    const domains = adapter.hasFailureDomains ? failureDomainsOf(await rack.hosts(), poolsOf(tools.settings.pools, namespace), by) : [];
+    const failureDomains = domains.length === 0 ? undefined : domains;
+    facts = { ...adapter.provisionedStatus, ...(adapter.hasFailureDomains ? { failureDomains } : {}), observedGeneration: generation };
   }
-  await writerOf(tools).setStatus(kind, object, { ...before, ...facts, conditions });
+  await writerOf(tools).setStatus(adapter.kind, object, { ...before, ...facts, conditions });
   return sooner(step.againMs, step.isProvisioned === true ? limits.kubeResyncMs : undefined);
 };
-const askAddress = async (tools: Tools, rack: RackView, seen: Seen): Promise<Result> => {
+const askAddress = async (hands: Hands, seen: Seen): Promise<Result> => {
+  const { tools } = hands;
   const { object, spec } = seen;
   const name = addressClaimName(object.metadata.name, 'endpoint');
   if (spec.endpointFromPool === undefined) return {};
@@ -125,35 +155,37 @@ const askAddress = async (tools: Tools, rack: RackView, seen: Seen): Promise<Res
     if (error instanceof KubeError && error.httpStatus === 404) {
       const message = `IPAddressClaim ${name} cannot be made: the API server knows no ${kinds.ipAddressClaim.group}; install an IPAM provider`;
       const refused = decideCluster({ ...seen.view, pool: { is: 'refused', message } });
-      return refused.do === 'show' ? show(tools, rack, seen, refused) : {};
+      return refused.do === 'show' ? show(hands, seen, refused) : {};
     }
     if (!isConflict(error)) throw error;
   }
   return { requeueAfterMs: 1_000 };
 };
-const act = async (tools: Tools, rack: RackView, seen: Seen): Promise<Result> => {
+const act = async (hands: Hands, seen: Seen): Promise<Result> => {
+  const { tools, adapter } = hands;
+  const { kind, finalizer } = adapter;
   const { object, view } = seen;
   const step = decideCluster(view);
   const writer = writerOf(tools);
-  if (step.do === 'show') return show(tools, rack, seen, step);
-  if (step.do === 'ask-address') return askAddress(tools, rack, seen);
-  if (step.do === 'add-finalizer') await writer.addFinalizer(kind, object, finalizers.cluster);
+  if (step.do === 'show') return show(hands, seen, step);
+  if (step.do === 'ask-address') return askAddress(hands, seen);
+  if (step.do === 'add-finalizer') await writer.addFinalizer(kind, object, finalizer);
   if (step.do === 'write-endpoint') await writer.merge(kind, object, { spec: { controlPlaneEndpoint: step.endpoint } });
-  if (step.do === 'drop-finalizer') await writer.removeFinalizer(kind, object, finalizers.cluster);
+  if (step.do === 'drop-finalizer') await writer.removeFinalizer(kind, object, finalizer);
   return step.do === 'add-finalizer' || step.do === 'write-endpoint' ? { requeueAfterMs: 10 } : {};
 };
 
-export const clusterWatches: readonly Watch[] = [{ kind }, { kind: kinds.cluster }];
-export const clusterReconcilers = (tools: Tools): readonly Reconciler[] => {
-  const rack = new RackView(tools.metal, tools.world.clock);
-  return [
-    {
-      kind,
-      also: [{ kind: kinds.cluster, keys: referred(kind) }],
-      async reconcile(key) {
-        const seen = await look(tools, key);
-        return seen === undefined ? {} : act(tools, rack, seen);
-      },
+export const clusterWatches: readonly Watch[] = [{ kind: kinds.bareMetalCluster }, { kind: kinds.cluster }];
+/** The controller of one kind of infrastructure cluster. */
+export const clusterReconciler = (tools: Tools, adapter: ClusterAdapter): Reconciler => {
+  const hands: Hands = { tools, adapter, rack: new RackView(tools.metal, tools.world.clock) };
+  return {
+    kind: adapter.kind,
+    also: [{ kind: kinds.cluster, keys: referred(adapter.kind) }],
+    async reconcile(key) {
+      const seen = await look(hands, key);
+      return seen === undefined ? {} : act(hands, seen);
     },
-  ];
+  };
 };
+export const clusterReconcilers = (tools: Tools): readonly Reconciler[] => [clusterReconciler(tools, bareMetalCluster)];

@@ -74,16 +74,40 @@ const isReserved = (error: unknown): boolean => {
   return Array.isArray(classes) && classes.some((one) => (one as { readonly class?: unknown }).class === 'reserved');
 };
 
-const claim = async (hands: Hands, seen: Seen, request: NamedClaim): Promise<Result> => {
+/** Of this host it was said, or of all that fit: with another wish another one may be had. What else went wrong says nothing of hosts. */
+const aboutHosts: ReadonlySet<Code> = new Set([
+  'no-host-fits',
+  'host-not-found',
+  'host-claimed',
+  'state-conflict',
+  'disk-missing',
+  'disk-ambiguous',
+  'disk-too-small',
+]);
+/** Several refusals as one: the wish that only has to wait speaks for all. */
+const together = (refusals: readonly ReturnType<typeof refusalOf>[]): ReturnType<typeof refusalOf> | undefined => {
+  const [speaker] = [...refusals.filter(({ reason }) => reason === reasons.waitingForHost), ...refusals.slice(-1)];
+  if (speaker === undefined) return undefined;
+  const message = [...new Set(refusals.map((one) => one.message))].join('; ');
+  return { ...speaker, message, againMs: Math.min(...refusals.map(({ againMs }) => againMs)) };
+};
+/** One claim ID: whichever of the requests gets a host first, the others are refused by the rack from then on. */
+const claim = async (hands: Hands, seen: Seen, requests: readonly NamedClaim[]): Promise<Result> => {
   const { tools } = hands;
-  try {
-    const { host } = await tools.metal.claim(request);
-    tools.events.record(seen.object, { type: 'Normal', reason: reasons.claimed, action: 'Claim', note: `host ${host.name}` });
-    return next;
-  } catch (error) {
-    const { reason, message, againMs } = refusalOf(error);
-    return shown(hands, seen, waitingReport(reason, message), againMs);
+  const refusals: ReturnType<typeof refusalOf>[] = [];
+  for (const request of requests) {
+    try {
+      const { host } = await tools.metal.claim(request);
+      tools.events.record(seen.object, { type: 'Normal', reason: reasons.claimed, action: 'Claim', note: `host ${host.name}` });
+      return next;
+    } catch (error) {
+      if (!aboutHosts.has(codeOf(error))) refusals.length = 0;
+      refusals.push(refusalOf(error));
+      if (!aboutHosts.has(codeOf(error))) break;
+    }
   }
+  const refused = together(refusals);
+  return refused === undefined ? next : shown(hands, seen, waitingReport(refused.reason, refused.message), refused.againMs);
 };
 const wishOnRelease = ({ tools }: Hands, { machine, spec, object, cluster }: Seen): Parameters<Tools['metal']['release']>[1] => {
   const group = machine === undefined ? undefined : groupOfMachine(object.metadata.namespace ?? '', machine.metadata.labels ?? {});
@@ -158,7 +182,7 @@ const handles: { readonly [K in Step['do']]: Handle<K> } = {
     return next;
   },
   'ask-addresses': (hands, seen) => askAddresses(hands, seen),
-  claim: (hands, seen, { request }) => claim(hands, seen, request),
+  claim: (hands, seen, { request, others = [] }) => claim(hands, seen, [request, ...others]),
   release: (hands, seen) => release(hands, seen),
   'drop-finalizer': (hands, seen, { abandoned }) => dropFinalizer(hands, seen, abandoned),
 };

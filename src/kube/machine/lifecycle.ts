@@ -12,7 +12,7 @@ import {
   rackAwayWhileDeleting,
   waitingReport,
 } from './report.ts';
-import type { MachineView, Step } from './view.ts';
+import type { MachineView, Plan, Step } from './view.ts';
 
 export interface Rule {
   /** One clause; the tests name it. */
@@ -114,9 +114,14 @@ const holding: readonly Rule[] = [
     },
   },
   {
+    when: "its server was another provider's",
+    step: ({ rack, past }) =>
+      rack.is === 'unknown' && past?.is === 'elsewhere' ? { do: 'show', report: goneReport(past.message) } : undefined,
+  },
+  {
     when: 'its claim is lost',
-    step: ({ rack, claimId, providerId, wasProvisioned }) => {
-      if (rack.is !== 'unknown' || (providerId === undefined && !wasProvisioned)) return undefined;
+    step: ({ rack, claimId, providerId, wasProvisioned, past }) => {
+      if (past?.is === 'adopting' || rack.is !== 'unknown' || (providerId === undefined && !wasProvisioned)) return undefined;
       const message = `the rack knows no claim ${claimId}, but this machine had a host by it. Is it the right daemon? Else delete the Machine`;
       return { do: 'show', report: goneReport(message), againMs: soonMs };
     },
@@ -150,6 +155,11 @@ const holding: readonly Rule[] = [
   },
 ];
 
+const claimStep = ({ request, others }: Extract<Plan, { is: 'ready' }>): Step => ({
+  do: 'claim',
+  request,
+  ...(others === undefined ? {} : { others }),
+});
 const claiming: readonly Rule[] = [
   {
     when: 'infrastructure of the cluster not ready',
@@ -175,7 +185,7 @@ const claiming: readonly Rule[] = [
     step: ({ isClaimIdWritten, isMoveBlocked }) => (isClaimIdWritten && isMoveBlocked ? undefined : { do: 'write-claim-id' }),
   },
   { when: 'addresses not asked for', step: ({ plan }) => (plan.is === 'addresses-unasked' ? { do: 'ask-addresses' } : undefined) },
-  { when: 'may be claimed', step: ({ plan }) => (plan.is === 'ready' ? { do: 'claim', request: plan.request } : undefined) },
+  { when: 'may be claimed', step: ({ plan }) => (plan.is === 'ready' ? claimStep(plan) : undefined) },
 ];
 
 /** In the order in which they are asked. */

@@ -1,18 +1,19 @@
 /** Looks at everything that concerns one machine: the object, its Machine, its Cluster, the rack, and what would be asked of it. */
 import { z } from 'zod';
-import { reasonOf } from '../../errors.ts';
+import { codeOf, reasonOf } from '../../errors.ts';
 import { parseMac } from '../../wire/address.ts';
 import type { Tools } from '../controller.ts';
 import { capi, ours, reasons } from '../names.ts';
 import { groupOf, kinds, splitKey } from '../objects.ts';
 import type { Key, KubeObject } from '../objects.ts';
 import type { MachineSpec } from '../schema/bare-metal.ts';
-import type { MachineAdapter } from './adapter.ts';
+import type { Asked, MachineAdapter, Surroundings } from './adapter.ts';
 import { readBootstrap } from './bootstrap.ts';
 import { addressClaimName, grantOf, networkOf } from './ipam.ts';
 import type { Get, Grant } from './ipam.ts';
-import type { MachineView, Plan, RackWord } from './view.ts';
+import type { MachineView, NamedClaim, Plan, RackWord } from './view.ts';
 import { ownerOf, planOf, poolsOf } from './wish.ts';
+import type { WishWords } from './wish.ts';
 
 export type Looking = Pick<Tools, 'metal' | 'api' | 'settings'>;
 /** A machine with the objects around it. */
@@ -62,13 +63,15 @@ export const pausedBy = (object: KubeObject, cluster: KubeObject | undefined): s
 const readyOf = (cluster: KubeObject): boolean =>
   clusterStatusShape.safeParse(cluster.status ?? {}).data?.initialization?.infrastructureProvisioned === true;
 
-/** By what the cluster tells the failure domain of a host. */
-const domainBy = async (get: Get, cluster: KubeObject | undefined): Promise<string> => {
+/** What the Cluster's infrastructureRef names, where it is of a kind of ours. */
+const infraOf = async (get: Get, cluster: KubeObject | undefined): Promise<KubeObject | undefined> => {
   const ref = clusterShape.safeParse(cluster?.spec ?? {}).data?.infrastructureRef;
-  if (ref?.kind !== kinds.bareMetalCluster.kind) return 'failureDomain';
-  const infra = await get(kinds.bareMetalCluster, `${cluster?.metadata.namespace ?? ''}/${ref.name}`);
-  return domainShape.safeParse(infra?.spec ?? {}).data?.failureDomainBy ?? 'failureDomain';
+  const kind = [kinds.bareMetalCluster, kinds.packetCluster].find((one) => one.kind === ref?.kind);
+  return kind === undefined ? undefined : await get(kind, `${cluster?.metadata.namespace ?? ''}/${ref?.name ?? ''}`);
 };
+/** By what the cluster tells the failure domain of a host. */
+const domainBy = (infra: KubeObject | undefined): string =>
+  domainShape.safeParse(infra?.spec ?? {}).data?.failureDomainBy ?? 'failureDomain';
 /** The rack's word on a claim; what goes wrong on the way is a word too. */
 export const askRack = async ({ metal }: Pick<Tools, 'metal'>, claimId: string): Promise<RackWord> => {
   try {
@@ -79,20 +82,30 @@ export const askRack = async ({ metal }: Pick<Tools, 'metal'>, claimId: string):
 };
 
 const waiting = (reason: string, message: string): Plan => ({ is: 'waiting', reason, message });
-/** Of a named host the first MAC is known before it is claimed. */
-const macOf = async ({ metal }: Looking, spec: MachineSpec): Promise<string | undefined> =>
-  spec.host === undefined ? undefined : parseMac((await metal.host(spec.host)).macs[0] ?? '');
+/** Of a named host the first MAC is known before it is claimed; one that is not there is refused by the claim. */
+const macOf = async ({ metal }: Looking, spec: MachineSpec): Promise<string | undefined> => {
+  if (spec.host === undefined) return undefined;
+  try {
+    return parseMac((await metal.host(spec.host)).macs[0] ?? '');
+  } catch (error) {
+    if (codeOf(error) === 'host-not-found') return undefined;
+    throw error;
+  }
+};
 
 interface Wanting {
   readonly object: KubeObject;
   readonly machine: KubeObject;
-  readonly spec: MachineSpec;
-  readonly view: Pick<MachineView, 'claimId' | 'owner'>;
+  readonly around: Surroundings;
+  readonly asked: Exclude<Asked, { readonly wrong: string }>;
+  readonly view: Pick<MachineView, 'claimId' | 'owner' | 'providerIdWanted'>;
   readonly failureDomainBy: string;
 }
+type Dressed = Pick<WishWords, 'userData' | 'metaData'>;
 const networkFor = async (
   tools: Looking,
-  { object, spec }: Pick<Wanting, 'object' | 'spec'>,
+  object: KubeObject,
+  spec: MachineSpec,
 ): Promise<{ readonly network?: ReturnType<typeof networkOf> } | Plan> => {
   const wishes = spec.addressesFromPools ?? [];
   if (wishes.length === 0) return {};
@@ -113,28 +126,53 @@ const networkFor = async (
     ),
   };
 };
-/** What would be asked of the rack now. */
-const planFor = async (tools: Looking, adapter: MachineAdapter, wanting: Wanting): Promise<Plan> => {
-  const { object, machine, spec, view, failureDomainBy } = wanting;
+/** What would be asked of the rack by one wish. */
+const planOfSpec = async (tools: Looking, wanting: Wanting, spec: MachineSpec, dressed: Dressed): Promise<Plan> => {
+  const { object, machine, view, failureDomainBy } = wanting;
   const { namespace = '' } = object.metadata;
-  const said = specOfMachine(machine);
-  const bootstrap = await readBootstrap((kind, key) => tools.api.get(kind, key), namespace, said.bootstrap?.dataSecretName);
-  if (bootstrap.is !== 'ready')
-    return bootstrap.is === 'waiting' ? waiting(bootstrap.reason, bootstrap.message) : { ...bootstrap, is: 'refused' };
-  const network = await networkFor(tools, wanting);
+  const network = await networkFor(tools, object, spec);
   if ('is' in network) return network;
   return planOf({
-    ...view,
+    claimId: view.claimId,
+    owner: view.owner,
     ...network,
+    ...dressed,
     spec,
     namespace,
     name: machine.metadata.name,
     labels: machine.metadata.labels ?? {},
-    failureDomain: said.failureDomain,
+    failureDomain: specOfMachine(machine).failureDomain,
     failureDomainBy,
     poolsAllowed: poolsOf(tools.settings.pools, namespace),
-    userData: adapter.dress?.(bootstrap.userData, object) ?? bootstrap.userData,
   });
+};
+/** The bootstrap data and the meta-data as this kind of machine tells them, or why they cannot be told. */
+const dressedFor = async (tools: Looking, adapter: MachineAdapter, wanting: Wanting): Promise<Dressed | Plan> => {
+  const { object, machine, around, view } = wanting;
+  const { namespace = '' } = object.metadata;
+  const { bootstrap: of } = specOfMachine(machine);
+  const bootstrap = await readBootstrap((kind, key) => tools.api.get(kind, key), namespace, of?.dataSecretName);
+  if (bootstrap.is !== 'ready')
+    return bootstrap.is === 'waiting' ? waiting(bootstrap.reason, bootstrap.message) : { ...bootstrap, is: 'refused' };
+  const dressed = adapter.dress?.(bootstrap.userData, around) ?? { userData: bootstrap.userData };
+  if ('wrong' in dressed) return { is: 'refused', reason: reasons.invalid, message: dressed.wrong };
+  const metaData = adapter.metaDataOf?.(object, view.providerIdWanted);
+  return { ...dressed, ...(metaData === undefined ? {} : { metaData }) };
+};
+/** What would be asked of the rack now: all wishes are checked before the first of them is asked for. */
+const planFor = async (tools: Looking, adapter: MachineAdapter, wanting: Wanting): Promise<Plan> => {
+  const dressed = await dressedFor(tools, adapter, wanting);
+  if ('is' in dressed) return dressed;
+  const { spec, otherwise = [] } = wanting.asked;
+  const requests: NamedClaim[] = [];
+  for (const one of [spec, ...otherwise]) {
+    const plan = await planOfSpec(tools, wanting, one, dressed);
+    if (plan.is !== 'ready') return plan;
+    requests.push(plan.request);
+  }
+  const [request, ...others] = requests;
+  if (request === undefined) return waiting(reasons.invalid, 'nothing is asked for');
+  return { is: 'ready', request, ...(others.length === 0 ? {} : { others }) };
 };
 
 /** The view as far as the API server alone tells it. */
@@ -154,7 +192,7 @@ const plainView = (
     claimId,
     isClaimIdWritten: ids?.claimID !== undefined,
     providerId: ids?.providerID,
-    providerIdWanted: adapter.providerIdOf(claimId),
+    providerIdWanted: adapter.providerIdOf(claimId, object),
     hasFinalizer: metadata.finalizers?.includes(adapter.finalizer) === true,
     isMoveBlocked: annotations[capi.blockMove] !== undefined,
     wasProvisioned: latch?.initialization?.provisioned === true || latch?.ready === true,
@@ -166,6 +204,7 @@ const plainView = (
     cluster: cluster === undefined ? undefined : { isReady: readyOf(cluster) },
     paused: pausedBy(object, cluster),
     isUpdating: annotations[capi.updateInProgress] !== undefined,
+    past: adapter.pastOf?.(object),
     rack: { is: 'unreachable', message: 'the rack was not asked' },
     plan: waiting(reasons.waitingForCluster, 'nothing is asked yet'),
   };
@@ -182,18 +221,20 @@ export const lookAt = async (tools: Looking, adapter: MachineAdapter, key: Key, 
   const machine = await ownerMachine(get, object);
   const clusterName = specOfMachine(machine).clusterName ?? object.metadata.labels?.[capi.clusterName];
   const cluster = machine === undefined || clusterName === undefined ? undefined : await get(kinds.cluster, `${namespace}/${clusterName}`);
-  const parsed = adapter.specOf(object);
-  const spec = 'spec' in parsed ? parsed.spec : undefined;
+  const around: Surroundings = { machine, cluster, infra: await infraOf(get, cluster) };
+  const asked = adapter.specOf(object, around);
+  const spec = 'spec' in asked ? asked.spec : undefined;
   const plain = plainView(adapter, object, machine, cluster);
-  const seen = { object, machine, cluster, spec, failureDomainBy: await domainBy(get, cluster) };
+  const seen = { object, machine, cluster, spec, failureDomainBy: domainBy(around.infra) };
   if (!concernsRack(plain)) return { ...seen, view: plain };
   const rack = await askRack(tools, plain.claimId);
   const view = { ...plain, rack };
-  const isWanting = rack.is === 'unknown' && view.deletion === undefined && view.cluster?.isReady === true && view.hasFinalizer;
+  const isLiving = view.deletion === undefined && view.past?.is !== 'elsewhere';
+  const isWanting = rack.is === 'unknown' && isLiving && view.cluster?.isReady === true && view.hasFinalizer;
   if (!isWanting || machine === undefined) return { ...seen, view };
   const plan: Plan =
-    'wrong' in parsed
-      ? { is: 'refused', reason: reasons.invalid, message: parsed.wrong }
-      : await planFor(tools, adapter, { ...seen, machine, spec: parsed.spec, view });
+    'wrong' in asked
+      ? { is: 'refused', reason: reasons.invalid, message: asked.wrong }
+      : await planFor(tools, adapter, { ...seen, machine, around, asked, view });
   return { ...seen, view: { ...view, plan } };
 };

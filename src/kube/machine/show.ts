@@ -67,8 +67,9 @@ const statusAfter = async (tools: Tools, adapter: MachineAdapter, seen: Seen, re
   // A paused object says that it is, and nothing else of it changes.
   if (report.host === undefined && report.isProvisioned === undefined && report.conditions.length === 1) return { ...before, conditions };
   const facts = report.host === undefined ? undefined : await factsOf(tools.metal, report.host, failureDomainBy);
+  const reason = report.conditions.find(({ type }) => type === conditionTypes.ready)?.reason;
   const isProvisioned = view.wasProvisioned || report.isProvisioned === true;
-  return { ...adapter.statusOf({ isProvisioned, facts, before, generation: object.metadata.generation }), conditions };
+  return { ...adapter.statusOf({ isProvisioned, facts, before, generation: object.metadata.generation, reason }), conditions };
 };
 const tell = (tools: Tools, object: KubeObject, report: Report): void => {
   const ready = report.conditions.find(({ type }) => type === conditionTypes.ready);

@@ -9,7 +9,7 @@ import { limits } from '../../limits.ts';
 import type { Reconciler, Tools } from '../controller.ts';
 import { capi } from '../names.ts';
 import { kinds } from '../objects.ts';
-import type { KubeObject } from '../objects.ts';
+import type { Kind, KubeObject } from '../objects.ts';
 import { machineTemplateSpec } from '../schema/bare-metal.ts';
 import type { MachineSpec } from '../schema/bare-metal.ts';
 import { writerOf } from '../runtime/writer.ts';
@@ -73,21 +73,27 @@ export const capacityOf = (spec: MachineSpec, poolsAllowed: readonly string[], h
   };
 };
 
-const statusAfter = (tools: Tools, object: KubeObject, hosts: readonly HostJson[]): TemplateStatus | undefined => {
-  const parsed = machineTemplateSpec.safeParse(object.spec ?? {});
-  if (!parsed.success) return undefined;
-  return capacityOf(parsed.data.template.spec, poolsOf(tools.settings.pools, object.metadata.namespace ?? ''), hosts);
+/** One kind of template: what its machines would ask for, where it says anything that is understood. */
+export interface TemplateAdapter {
+  readonly kind: Kind;
+  specOf(object: KubeObject): MachineSpec | undefined;
+}
+export const bareMetalTemplate: TemplateAdapter = {
+  kind: kinds.bareMetalMachineTemplate,
+  specOf: ({ spec }) => machineTemplateSpec.safeParse(spec ?? {}).data?.template.spec,
 };
-export const templateReconciler = (tools: Tools): Reconciler => {
+export const templateReconciler = (tools: Tools, adapter: TemplateAdapter = bareMetalTemplate): Reconciler => {
+  const { kind } = adapter;
   const rack = new RackView(tools.metal, tools.world.clock);
-  const kind = kinds.bareMetalMachineTemplate;
   return {
     kind,
     async reconcile(key) {
       const object = tools.cache.get(kind, key);
       if (object === undefined || object.metadata.deletionTimestamp !== undefined) return {};
       if (object.metadata.annotations?.[capi.paused] !== undefined) return {};
-      const after = statusAfter(tools, object, await rack.hosts());
+      const spec = adapter.specOf(object);
+      const pools = poolsOf(tools.settings.pools, object.metadata.namespace ?? '');
+      const after = spec === undefined ? undefined : capacityOf(spec, pools, await rack.hosts());
       const again = { requeueAfterMs: limits.kubeResyncMs };
       if (after === undefined) return again;
       const before = (object.status ?? {}) as Readonly<Record<string, unknown>>;

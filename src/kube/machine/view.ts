@@ -1,6 +1,7 @@
 /** One machine as everything that concerns it stands now, whatever its kind: all that the decision is made of. */
 import type { ClaimRequest } from '../../control/rack.ts';
 import type { Standing } from '../metal.ts';
+import type { Past } from './adapter.ts';
 import type { ConditionWish } from '../runtime/conditions.ts';
 
 /** What the rack said of the claim; `unreachable` where it did not answer. */
@@ -8,7 +9,8 @@ export type RackWord = Standing | { readonly is: 'unreachable'; readonly message
 export type NamedClaim = ClaimRequest & { readonly id: string };
 /** What would be asked of the rack, or why nothing can be asked yet. */
 export type Plan =
-  | { readonly is: 'ready'; readonly request: NamedClaim }
+  /** `others`: asked for, one after the other, where the request gets no host. */
+  | { readonly is: 'ready'; readonly request: NamedClaim; readonly others?: readonly NamedClaim[] }
   /** Time or somebody else must do something first. */
   | { readonly is: 'waiting'; readonly reason: string; readonly message: string }
   /** As it stands it can never be done: somebody must change it. */
@@ -39,6 +41,8 @@ export interface MachineView {
   readonly paused: string | undefined;
   /** Cluster API updates it in place now: what its spec says is the business of the extension. */
   readonly isUpdating: boolean;
+  /** Where it had its provider ID from before the rack. */
+  readonly past?: Past | undefined;
   readonly rack: RackWord;
   readonly plan: Plan;
 }
@@ -59,7 +63,7 @@ export type Step =
   /** And block a move until the provider ID is known. */
   | { readonly do: 'write-claim-id' }
   | { readonly do: 'ask-addresses' }
-  | { readonly do: 'claim'; readonly request: NamedClaim }
+  | { readonly do: 'claim'; readonly request: NamedClaim; readonly others?: readonly NamedClaim[] }
   /** And let a move go on. */
   | { readonly do: 'write-provider-id' }
   | { readonly do: 'release' }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { claimSchema } from '../../control/rack.ts';
 import type { ClaimRequest } from '../../control/rack.ts';
+import type { MetaData } from '../../host/meta-data.ts';
 import type { HostNetwork } from '../../host/network.ts';
 import { capi, reasons } from '../names.ts';
 import type { MachineSpec } from '../schema/bare-metal.ts';
@@ -22,6 +23,7 @@ export interface WishWords {
   /** That the namespace may claim from. */
   readonly poolsAllowed: readonly string[];
   readonly userData: string;
+  readonly metaData?: MetaData;
   readonly network?: HostNetwork;
 }
 type Selector = NonNullable<ClaimRequest['selector']>;
@@ -117,7 +119,7 @@ const belonging = ({ namespace, labels, spec }: WishWords): object => {
   };
 };
 const requestOf = (words: WishWords): unknown => {
-  const { claimId, owner, spec, name, network } = words;
+  const { claimId, owner, spec, name, metaData, network } = words;
   return {
     id: claimId,
     owner,
@@ -128,6 +130,7 @@ const requestOf = (words: WishWords): unknown => {
     disk: diskRuleOf(spec),
     ...belonging(words),
     ...(spec.host === undefined ? {} : { host: spec.host }),
+    ...(metaData === undefined ? {} : { metaData }),
     ...(network === undefined ? {} : { network }),
     ...(spec.provisionTimeoutSeconds === undefined ? {} : { provisionTimeoutSeconds: spec.provisionTimeoutSeconds }),
   };

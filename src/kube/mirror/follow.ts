@@ -11,6 +11,8 @@ import { objectNames } from './rack-host.ts';
 export interface Following {
   /** Kinds whose objects hold hosts, with the indexes `claim` and `waiting`. */
   readonly machines: readonly Kind[];
+  /** Kinds whose objects speak of the rack as a whole: failure domains, capacities. */
+  readonly others?: readonly Kind[];
   /** Cluster-scoped objects need rights that a controller of one namespace may not have. */
   readonly isMirrored: boolean;
 }
@@ -55,7 +57,7 @@ const wakeFor = (tools: Tools, following: Following, before: readonly HostJson[]
     for (const claim of claims) for (const object of tools.cache.by(kind, 'claim', claim)) tools.wake(kind, keyOf(object));
     if (hasRoom) for (const object of tools.cache.by(kind, 'waiting', 'yes')) tools.wake(kind, keyOf(object));
   }
-  if (isOther) for (const kind of [kinds.bareMetalCluster, kinds.bareMetalMachineTemplate]) wakeAll(tools, kind);
+  if (isOther) for (const kind of following.others ?? [kinds.bareMetalCluster, kinds.bareMetalMachineTemplate]) wakeAll(tools, kind);
   if (!following.isMirrored || hosts.length === 0) return;
   const changed = new Set(hosts);
   // A host that goes may give its name to another one.
