@@ -15,7 +15,6 @@ import type { StartedControllers } from './kube/runtime/start.ts';
 import { updateReconcilers } from './kube/update/reconcile.ts';
 import { updateRoutes } from './kube/update/routes.ts';
 import { workloadByKubeconfig } from './kube/workload/access.ts';
-import { limits } from './limits.ts';
 import { limits as usualLimits } from './limits.ts';
 import type { Limits } from './limits.ts';
 import type { Ipv4 } from './wire/address.ts';
