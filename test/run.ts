@@ -1,4 +1,4 @@
-/** Runs groups of test files one after the other, each as parallel as it may be, with one report and one summary at the end. */
+/** Runs groups of test files, one after the other but what only computes beside what mostly waits, with one report and one summary at the end. */
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -13,18 +13,22 @@ interface Group {
   readonly without?: readonly string[];
   /** Files at the same time: those that start servers, namespaces or QEMU run alone. */
   readonly atOnce: number;
+  /** Only computes, in virtual time: it runs beside the groups between it and those that need the whole machine, and is reported after them. */
+  readonly isAside?: true;
+  /** Servers in QEMU: nothing runs beside it. */
+  readonly isAlone?: true;
 }
 const apart = ['sim', 'images', 'interop', 'deploy', 'appliance', 'lab', 'lab-qemu', 'bench'];
 /** In the order in which `all` runs them: what is quick and tells most first. */
 const groups: Readonly<Record<string, Group>> = {
   unit: { files: 'test/**/*.test.ts', without: apart.map((folder) => `test/${folder}/**`), atOnce: Math.min(4, availableParallelism()) },
-  sim: { files: 'test/sim/**/*.test.ts', atOnce: Math.min(2, availableParallelism()) },
+  sim: { files: 'test/sim/**/*.test.ts', atOnce: Math.max(1, availableParallelism() - 1), isAside: true },
   images: { files: 'test/images/**/*.test.ts', atOnce: 1 },
   interop: { files: 'test/interop/**/*.test.ts', without: ['test/interop/kubernetes/**'], atOnce: 1 },
   kubernetes: { files: 'test/interop/kubernetes/**/*.test.ts', atOnce: 1 },
   deploy: { files: 'test/deploy/**/*.test.ts', atOnce: 1 },
   appliance: { files: 'test/appliance/**/*.test.ts', atOnce: 1 },
-  lab: { files: 'test/lab{,-qemu}/**/*.test.ts', atOnce: 1 },
+  lab: { files: 'test/lab{,-qemu}/**/*.test.ts', atOnce: 1, isAlone: true },
   bench: { files: 'test/bench/**/*.test.ts', atOnce: 1 },
 };
 const all = Object.keys(groups).filter((name) => name !== 'bench');
@@ -60,26 +64,40 @@ const withPlane = async (): Promise<() => Promise<void>> => {
   };
 };
 
-async function* events(plan: readonly { readonly files: readonly string[]; readonly atOnce: number }[]): AsyncGenerator<TestEvent> {
-  for (const { files, atOnce } of plan) {
-    if (ending.signal.aborted) break;
-    const lower = needsPlane({ files }) ? await withPlane() : undefined;
-    try {
-      for await (const event of run({
-        files: [...files],
-        concurrency: atOnce,
-        signal: ending.signal,
-        timeout: fileMsMost,
-      }) as AsyncIterable<TestEvent>) {
-        if (event.type === 'test:summary') continue;
-        const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
-        if (name === undefined) yield event;
-        else totals.set(name, (totals.get(name) ?? 0) + Number(value));
-      }
-    } finally {
-      await lower?.();
+interface Step extends Pick<Group, 'atOnce' | 'isAside' | 'isAlone'> {
+  readonly files: readonly string[];
+}
+async function* eventsOf({ files, atOnce }: Step): AsyncGenerator<TestEvent> {
+  if (ending.signal.aborted) return;
+  const lower = needsPlane({ files }) ? await withPlane() : undefined;
+  try {
+    for await (const event of run({
+      files: [...files],
+      concurrency: atOnce,
+      signal: ending.signal,
+      timeout: fileMsMost,
+    }) as AsyncIterable<TestEvent>) {
+      if (event.type === 'test:summary') continue;
+      const [, name, value] = (event.type === 'test:diagnostic' && event.data.nesting === 0 && closing.exec(event.data.message)) || [];
+      if (name === undefined) yield event;
+      else totals.set(name, (totals.get(name) ?? 0) + Number(value));
     }
+  } finally {
+    await lower?.();
   }
+}
+async function* events(plan: readonly Step[]): AsyncGenerator<TestEvent> {
+  // Two reports at once would be one that nobody can read: what ran aside is told whole.
+  const aside: Promise<readonly TestEvent[]>[] = [];
+  const tellAside = async function* (): AsyncGenerator<TestEvent> {
+    for (const told of await Promise.all(aside.splice(0))) yield* told;
+  };
+  for (const step of plan) {
+    if (step.isAlone === true) yield* tellAside();
+    if (step.isAside === true) aside.push(Array.fromAsync(eventsOf(step)));
+    else yield* eventsOf(step);
+  }
+  yield* tellAside();
   for (const [name, value] of totals) yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${value}`, level: 'info' } };
 }
 
@@ -88,11 +106,11 @@ const chosen = words.flatMap((word) => (word === 'all' ? all : word in groups ? 
 const named = words.filter((word) => word !== 'all' && !(word in groups));
 const plan =
   named.length > 0
-    ? [{ files: named, atOnce: 1 }]
+    ? [{ files: named, atOnce: 1 } satisfies Step]
     : chosen.flatMap((name) => {
         const group = groups[name];
         const files = group === undefined ? [] : filesOf(group);
-        return group === undefined || files.length === 0 ? [] : [{ files, atOnce: group.atOnce }];
+        return group === undefined || files.length === 0 ? [] : [{ ...group, files }];
       });
 if (plan.length === 0) {
   console.error(`no test files for: ${words.join(' ') || '(nothing)'}; groups are all, ${Object.keys(groups).join(', ')}`);
