@@ -14,7 +14,8 @@ import type { Case, Change, Host } from './case.ts';
 /** The recorded reboot; one that fails is said so, and repeated. */
 export const power = async (on: Case, host: Host, leftMs: number): Promise<Result> => {
   try {
-    await on.parts.metal.power(host.id, 'cycle');
+    // A BMC refuses to cycle what is off, and a server that died is often off.
+    await on.parts.metal.power(host.id, host.facts.power === 'off' ? 'on' : 'cycle');
   } catch (error) {
     await say(on, {}, reasons.rebootFailed, `host ${host.name} could not be rebooted: ${reasonOf(error)}`);
     return lookAgain;

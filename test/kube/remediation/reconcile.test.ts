@@ -156,6 +156,13 @@ test('a power command that fails is repeated within its time and counts once', a
   assert.equal(ward.status().phase, 'Waiting');
   assert.equal(ward.status().reboots, 1);
 });
+test('a host that died and is off is switched on: there is nothing to cycle', async () => {
+  const ward = aWard();
+  ward.metal.change({ facts: { ...ward.metal.host.facts, power: 'off' } });
+  await looks(ward, 2);
+  assert.deepEqual(ward.metal.cycles, ['h-1']);
+  assert.equal(ward.said(), 'WaitingForHealth');
+});
 test('a new image that cannot work is not waited for', async () => {
   const ward = aWard({ strategy: 'Reimage' });
   await looks(ward, 2);

@@ -1,5 +1,6 @@
 /** A small rack and two API servers in memory: one machine that runs, a Node that is Ready, and hosts that do what they are told when time passes. */
 import type { HostJson, ImageJson } from '../../../src/api/types.ts';
+import type { PowerVerb } from '../../../src/control/rack.ts';
 import { RemudaError } from '../../../src/errors.ts';
 import type { Key, KubeObject } from '../../../src/kube/objects.ts';
 import { kinds } from '../../../src/kube/objects.ts';
@@ -112,8 +113,9 @@ export class ModelMetal implements Pick<Metal, 'images' | 'standing' | 'reprovis
     this.crash('after');
     return this.host;
   }
-  power(host: string): Promise<{ readonly observed: string; readonly settled: boolean }> {
+  power(host: string, wanted: PowerVerb): Promise<{ readonly observed: string; readonly settled: boolean }> {
     if (this.powerFails) return Promise.reject(new RemudaError('bmc-unreachable', 'the BMC of h1 does not answer'));
+    if (wanted !== 'on' && this.host.facts.power === 'off') return Promise.reject(new RemudaError('conflict', 'the host is off'));
     this.cycles.push(host);
     return Promise.resolve({ observed: 'on', settled: true });
   }
