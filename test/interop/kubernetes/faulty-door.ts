@@ -108,6 +108,8 @@ export class FaultyDoor {
     const known = door;
     server.on('secureConnection', (socket: Socket) => {
       known.#sockets.add(socket);
+      // Whoever cuts a line hears of it on both ends.
+      socket.on('error', () => undefined);
       socket.once('close', () => known.#sockets.delete(socket));
       if (known.#isDead) socket.destroy();
     });
@@ -132,8 +134,6 @@ export class FaultyDoor {
   }
 
   async #enter(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    request.socket.on('error', () => undefined);
-    response.on('error', () => undefined);
     try {
       const pieces: Buffer[] = [];
       for await (const piece of request) pieces.push(piece as Buffer);

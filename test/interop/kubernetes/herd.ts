@@ -8,6 +8,7 @@ import type { Kubeconfig } from '../../../src/lab/plane/kubeconfig.ts';
 import { RemudaError } from '../../../src/errors.ts';
 import type { Metal } from '../../../src/kube/metal.ts';
 import { limits as usualLimits } from '../../../src/limits.ts';
+import type { Limits } from '../../../src/limits.ts';
 import { silentMeter } from '../../../src/metering.ts';
 import { startProvider } from '../../../src/provider.ts';
 import type { Provider } from '../../../src/provider.ts';
@@ -70,12 +71,17 @@ export const herd = ({ namespace, name, workers }: HerdWish): readonly PlaneObje
     }),
   ];
 };
-/** Replaces every machine by one with the other image. */
-export const rollOut = async (here: TestPlane, { namespace, name }: HerdWish): Promise<void> => {
-  const patch = { spec: { template: { spec: { infrastructureRef: { name: templateName(name, images[1]) } } } } };
-  const { status, body } = await here.door.call('PATCH', `${paths(namespace).deployments}/${name}`, patch, 'application/merge-patch+json');
+export const patched = async ({ door }: TestPlane, path: string, patch: unknown): Promise<void> => {
+  const { status, body } = await door.call('PATCH', path, patch, 'application/merge-patch+json');
   assert.equal(status, 200, JSON.stringify(body));
 };
+/** Replaces every machine by one with the other image. */
+export const rollOut = (here: TestPlane, { namespace, name }: HerdWish): Promise<void> => {
+  const infrastructureRef = { name: templateName(name, images[1]) };
+  return patched(here, `${paths(namespace).deployments}/${name}`, { spec: { template: { spec: { infrastructureRef } } } });
+};
+export const scale = (here: TestPlane, { namespace, name }: HerdWish, replicas: number): Promise<void> =>
+  patched(here, `${paths(namespace).deployments}/${name}`, { spec: { replicas } });
 
 /** On a machine that others keep busy; quiet, it is seconds. */
 const patienceMs = 240_000;
@@ -95,13 +101,20 @@ export const comes = async <T>(
     throw new Error(`${String(error)}\n${told.join('\n')}`, { cause: error });
   }
 };
-const isReady = (machine: unknown): boolean => {
+/** `True Ready`, `False NoHostFits`; and what is said beside it. */
+export const readyOf = (machine: unknown): { readonly word: string; readonly message: string } => {
   const conditions = field(machine, 'status', 'conditions');
-  return Array.isArray(conditions) && conditions.some((one) => field(one, 'type') === 'Ready' && field(one, 'status') === 'True');
+  const found: unknown = Array.isArray(conditions) ? conditions.find((one) => field(one, 'type') === 'Ready') : undefined;
+  const word = `${textField(found, 'status') ?? ''} ${textField(found, 'reason') ?? ''}`;
+  return { word, message: textField(found, 'message') ?? '' };
 };
+const isReady = (machine: unknown): boolean => readyOf(machine).word === 'True Ready';
+/** Of ours, as they stand. */
+export const machinesOf = async ({ door }: TestPlane, namespace: string): Promise<readonly unknown[]> =>
+  items(await door.get(paths(namespace).ours));
 /** The machines of ours, when there are so many, all Ready, and all with this image. */
 export const allReady = async (here: TestPlane, namespace: string, count: number, image: string): Promise<readonly unknown[] | false> => {
-  const all = items(await here.door.get(paths(namespace).ours));
+  const all = await machinesOf(here, namespace);
   return all.length === count && all.every((one) => isReady(one) && textField(one, 'spec', 'image') === image) && all;
 };
 export const deleted = async (here: TestPlane, { namespace, name }: HerdWish): Promise<void> => {
@@ -126,6 +139,7 @@ export interface LifeWish {
   readonly metal: Metal;
   readonly namespace?: string;
   readonly leaderNamespace?: string;
+  readonly limits?: Partial<Limits>;
 }
 /** One process of ours, as far as the API server and the rack can tell. It ends with the test at the latest. */
 export const startLife = async (t: TestContext, wish: LifeWish): Promise<Provider> => {
@@ -133,7 +147,7 @@ export const startLife = async (t: TestContext, wish: LifeWish): Promise<Provide
   const world = realWorld({ signal: life.signal, log: { level: 'error', destination: 'stderr', pretty: false } });
   const { namespace, leaderNamespace } = wish;
   const provider = await startProvider(
-    { world, meter: silentMeter, metal: wish.metal, version, limits },
+    { world, meter: silentMeter, metal: wish.metal, version, limits: { ...limits, ...wish.limits } },
     {
       source: { is: 'text', text: kubeconfigText(wish.to, 'plane'), of: 'a test' },
       settings: { pools: { '*': ['default'] }, reuseSeconds: 600, ...(namespace === undefined ? {} : { namespace }) },
