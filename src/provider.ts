@@ -8,6 +8,7 @@ import type { Metal } from './kube/metal.ts';
 import { followRack } from './kube/mirror/follow.ts';
 import { mirrorReconcilers, mirrorWatches } from './kube/mirror/reconcile.ts';
 import { kinds } from './kube/objects.ts';
+import { packetReconcilers, packetWatches } from './kube/packet/reconcile.ts';
 import { remediationReconcilers, remediationWatches } from './kube/remediation/reconcile.ts';
 import { Events } from './kube/runtime/events.ts';
 import { startControllers } from './kube/runtime/start.ts';
@@ -65,7 +66,11 @@ export const startProvider = async (parts: ProviderParts, wish: ProviderWish): P
     new KubeClient({ world, version, limits, source: { is: 'text', text, of: 'a workload cluster' } });
   const workload = workloadByKubeconfig(api, connect);
   const isMirrored = wish.settings.namespace === undefined;
-  const following = { machines: [kinds.bareMetalMachine], isMirrored };
+  const following = {
+    machines: [kinds.bareMetalMachine, kinds.packetMachine],
+    others: [kinds.bareMetalCluster, kinds.bareMetalMachineTemplate, kinds.packetMachineTemplate],
+    isMirrored,
+  };
   const controllers = startControllers({
     world,
     meter,
@@ -73,10 +78,17 @@ export const startProvider = async (parts: ProviderParts, wish: ProviderWish): P
     api,
     metal,
     settings: wish.settings,
-    watches: eachOnce([...machineWatches, ...clusterWatches, ...remediationWatches, ...(isMirrored ? mirrorWatches : [])]),
+    watches: eachOnce([
+      ...machineWatches,
+      ...clusterWatches,
+      ...packetWatches,
+      ...remediationWatches,
+      ...(isMirrored ? mirrorWatches : []),
+    ]),
     reconcilers: (tools) => [
       ...machineReconcilers(tools),
       ...clusterReconcilers(tools),
+      ...packetReconcilers(tools),
       ...remediationReconcilers(tools, { workload }),
       ...updateReconcilers(tools, { workload }),
       ...(isMirrored ? mirrorReconcilers(tools) : []),

@@ -28,17 +28,21 @@ const machineFields = z.object({
   os: z.string().max(128).describe('The OS: the image of this name, unless image names another. custom_ipxe is refused.'),
   machineType: z.string().max(63).describe('The plan: hosts whose label plan has this value.'),
   billingCycle: z.string().max(32).describe('Has no effect: nobody is billed.').optional(),
-  sshKeys: z.array(z.string().max(16_384)).max(64).describe("Public keys that may log in as the image's own user.").optional(),
+  sshKeys: z
+    .array(z.string().max(16_384))
+    .max(64)
+    .describe("Public keys that may log in as the image's own user; empty ones are none.")
+    .optional(),
   facility: metro.describe('Hosts whose label facility has this value. Overrides the PacketCluster.').optional(),
   metro: metro.describe('Hosts whose label metro has this value. Overrides the PacketCluster.').optional(),
   ipxeURL: z.string().max(2048).describe('Refused: hosts run images of the rack, not scripts from elsewhere.').optional(),
   hardwareReservationID: z
     .string()
     .max(4096)
-    .describe('A host by name or ID, a list of them with commas, or next-available: any host that fits.')
+    .describe('A host by name, ID or label reservation; a list with commas, tried in order; next-available: any with that label.')
     .optional(),
   providerID: providerId.describe('equinixmetal://<claim ID>; written by the controller.').optional(),
-  tags: z.array(z.string().max(256)).max(256).describe('Told to the OS in its metadata.').optional(),
+  tags: z.array(z.string().max(256)).max(256).describe('Told to the OS in its meta-data.').optional(),
   // What follows the old provider did not have.
   image: machineSpec.shape.image.optional(),
   ...machineSpec.pick({
@@ -61,7 +65,7 @@ export const packetMachineStatus = z.object({
   ready: z.boolean().describe('The host runs its image; for Cluster API v1beta1.').optional(),
   initialization: initialization.optional(),
   addresses: z.array(address).max(128).describe('Addresses of the host, for the Machine.').optional(),
-  instanceStatus: z.string().max(63).describe('queued, provisioning, active, deprovisioning or failed.').optional(),
+  instanceStatus: z.string().max(63).describe('queued, provisioning, active, errored, deprovisioning or off.').optional(),
   failureReason: z.string().max(1024).describe('Of the old provider; not written any more.').optional(),
   failureMessage: z.string().max(32_768).describe('Of the old provider; not written any more.').optional(),
   failureDomain: z.string().min(1).max(256).describe('Where the host stands.').optional(),
@@ -97,7 +101,7 @@ const clusterFields = z.object({
   vipManager: z
     .enum(['CPEM', 'KUBE_VIP', 'EMLB'])
     .default('CPEM')
-    .describe('Who holds the endpoint; it must be named in controlPlaneEndpoint, as no address can be bought here.'),
+    .describe('Who holds the endpoint. Its address must be given, or come from a pool that an annotation names: none can be bought here.'),
 });
 export const packetClusterSpec = clusterFields.meta(
   ruled(fixed('projectID', 'as it was with the old provider'), fixed('vipManager', 'as it was with the old provider'), oneOfBoth),
