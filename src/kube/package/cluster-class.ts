@@ -42,7 +42,10 @@ const classVariables = [
   {
     name: 'image',
     required: true,
-    schema: text("Name or digest of the OS image in the rack's catalogue; it must have the version of Kubernetes."),
+    schema: text(
+      "Name or digest of the OS image in the rack's catalogue; it must have the version of Kubernetes. VERSION in it stands for the version " +
+        'that each machine is to have: with kubernetes-VERSION an upgrade is one change, of the version.',
+    ),
   },
   { name: 'controlPlanePool', required: true, schema: text('Pool of hosts for the control planes.', { default: 'default' }) },
   { name: 'workerPool', required: true, schema: text('Pool of hosts for the workers.', { default: 'default' }) },
@@ -73,9 +76,16 @@ const machines = (matchResources: object): Target => ({ kind: kinds.bareMetalMac
 const controlPlanes = machines({ controlPlane: true });
 const workers = machines({ machineDeploymentClass: { names: [workerClass] } });
 const clusters: Target = { kind: kinds.bareMetalClusterTemplate, matchResources: { infrastructureCluster: true } };
+/** In an upgrade control planes come first, and over several minors each step has a version, so an image, of its own. */
+const imageFor = (what: 'controlPlane' | 'machineDeployment'): { readonly template: string } => ({
+  template: `"{{ .image | replace "VERSION" .builtin.${what}.version }}"`,
+});
 const patches = [
   { name: 'endpoint', definitions: [patched('controlPlaneEndpoint', clusters, { variable: 'controlPlaneEndpoint' })] },
-  { name: 'image', definitions: [controlPlanes, workers].map((target) => patched('image', target, { variable: 'image' })) },
+  {
+    name: 'image',
+    definitions: [patched('image', controlPlanes, imageFor('controlPlane')), patched('image', workers, imageFor('machineDeployment'))],
+  },
   {
     name: 'pools',
     definitions: [
