@@ -40,7 +40,11 @@ case $command in
     exec node --max-semi-space-size=2 "$root/src/main.ts" "$@"
     ;;
   lab)
-    set_up lab go
+    # A cluster, and a plane, want Kubernetes itself.
+    case " $* " in
+      *" --cluster "* | " plane "*) set_up lab kube ;;
+      *) set_up lab go ;;
+    esac
     cd "$root"
     as_root node src/main.ts lab "$@"
     ;;

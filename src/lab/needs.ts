@@ -17,11 +17,15 @@ const isThere = async ({ processes }: LabWorld, program: string): Promise<boolea
 };
 
 /** Throws `not-found` with what is missing and Debian's packages of it, and `forbidden` where we are not root. What the recipes of the images need they say themselves. */
-export const checkNeeds = async (lab: LabWorld, { firmware, subnets }: Pick<UpOptions, 'firmware' | 'subnets'>): Promise<void> => {
+export const checkNeeds = async (
+  lab: LabWorld,
+  { firmware, subnets, cluster }: Pick<UpOptions, 'firmware' | 'subnets' | 'cluster'>,
+): Promise<void> => {
   const missing: { readonly what: string; readonly debian: string }[] = [];
   const programs = [
     { what: 'qemu-system-x86_64', debian: 'qemu-system-x86' },
     { what: 'ip', debian: 'iproute2' },
+    ...(cluster ? [{ what: 'setpriv', debian: 'util-linux' }] : []),
     ...(subnets === 2 ? [{ what: 'dhcrelay', debian: 'isc-dhcp-relay' }] : []),
   ];
   for (const one of programs) if (!(await isThere(lab, one.what))) missing.push(one);

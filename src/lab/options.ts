@@ -11,6 +11,8 @@ export interface UpOptions {
   readonly bmc: BmcProtocol | 'mixed';
   readonly image: ImageKind | 'mixed';
   readonly subnets: 1 | 2;
+  /** A Kubernetes cluster instead of an image: the first host is its control plane, the others its workers. */
+  readonly cluster: boolean;
   readonly memory?: number;
   readonly once: boolean;
   readonly json: boolean;
@@ -40,7 +42,12 @@ export const withUpOptions = (command: Command): Command =>
     .addOption(new Option('--bmc <kind>', 'what their BMCs speak').choices(['redfish', 'ipmi', 'mixed']).default('mixed'))
     .addOption(new Option('--image <kind>', 'what they become').choices([...imageKinds, 'mixed']).default('tiny'))
     .option('--subnets <n>', '2: the second half of the servers is behind a DHCP relay', oneOrTwo, 1)
-    .option('--memory <mib>', 'of each server (default: 512, with debian 768)', mebibytes)
+    .addOption(
+      new Option('--cluster', 'they become a Kubernetes cluster: the first its control plane, the others its workers')
+        .default(false)
+        .conflicts(['image', 'subnets']),
+    )
+    .option('--memory <mib>', 'of each server (default: 512, with debian 768; of each worker of a cluster 768)', mebibytes)
     .option('--once', 'provision, clean everything up, exit 0 only if every server phoned home', false)
     .option('--json', 'the result as one line of JSON, the last one', false);
 

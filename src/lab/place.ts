@@ -29,7 +29,11 @@ export const placeOf = (cache: string, name: string): Place => {
 const noteSchema = z.object({ pid: z.number(), startTime: z.number(), api: z.string(), startedAt: z.number() });
 /** The process that holds the laboratory up. */
 export type Note = z.infer<typeof noteSchema>;
-export const writeNote = (lab: LabWorld, place: Place, note: Note): Promise<void> => lab.files.write(place.note, JSON.stringify(note));
+/** That this process is the one. */
+export const writeNote = (lab: LabWorld, place: Place, about: Pick<Note, 'api' | 'startedAt'>): Promise<void> => {
+  const note: Note = { pid: process.pid, startTime: lab.processes.startTimeOf(process.pid) ?? 0, ...about };
+  return lab.files.write(place.note, JSON.stringify(note));
+};
 /** undefined where no laboratory of that name is up. */
 export const readNote = async (lab: LabWorld, place: Place): Promise<Note | undefined> => {
   if ((await lab.files.stat(place.note)) === undefined) return undefined;

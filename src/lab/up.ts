@@ -1,10 +1,9 @@
 /** `remuda lab up`: builds what hosts boot, starts the rack and the daemon, provisions every server, and leaves nothing behind. */
-import { fileURLToPath } from 'node:url';
 import { RemudaError } from '../errors.ts';
-import type { LabWorld } from '../world/lab-world.ts';
-import type { Terminal } from '../world/terminal.ts';
-import { cacheOf, clear, ended } from './bench.ts';
-import type { Bench } from './bench.ts';
+import { cacheOf, clear, ended, giveBack, interrupted } from './bench.ts';
+import type { Bench, Say, Stage } from './bench.ts';
+import { build } from './build.ts';
+import { clusterLifetime } from './cluster/lifetime.ts';
 import { startCrew } from './crew.ts';
 import type { Crew } from './crew.ts';
 import { probeKvm } from './kvm.ts';
@@ -16,43 +15,13 @@ import type { Place, RackSpec } from './place.ts';
 import { provisionAll, resultsOf } from './provision.ts';
 import { isWhole, summary } from './show.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const buildMs = 30 * 60_000;
 const minute = 60_000;
 const provisionMs = 15 * minute;
-/** 128 and SIGINT, as shells count. */
-const interrupted = 130;
 /** What tiny needs, and what debian does. */
 const small = { memoryMiB: 512, diskMiB: 256 } as const;
 const roomy = { memoryMiB: 768, diskMiB: 1024 } as const;
 /** Who tells that the OS is up. */
 const phoneHome = { tiny: 'image', debian: 'cloud-init' } as const;
-
-type Say = (line: string) => void;
-
-/** Runs a recipe; its folder is the last line it prints. Quick when it was built before. Called off, it ends with all that it started. */
-const build = async ({ lab, interrupt }: Bench, say: Say, script: string, args: readonly string[]): Promise<string> => {
-  interrupt.throwIfAborted();
-  const child = await lab.processes.spawn('bash', [`${root}/${script}`, ...args], { stdout: 'lines', stderr: 'lines', group: true });
-  const stop = (): void => void child.kill('SIGTERM');
-  interrupt.addEventListener('abort', stop, { once: true });
-  let last = '';
-  const said: string[] = [];
-  child.lines((line, from) => {
-    if (from === 'stdout') last = line;
-    else {
-      said.push(line);
-      say(`  ${line}`);
-    }
-  });
-  const cancel = lab.clock.after(buildMs, () => child.kill('SIGKILL'));
-  const { code } = await child.wait();
-  cancel();
-  interrupt.removeEventListener('abort', stop);
-  interrupt.throwIfAborted();
-  if (code !== 0) throw new RemudaError('internal', `${script} ${args.join(' ')} failed:\n${said.slice(-20).join('\n')}`);
-  return last;
-};
 
 const hints = (place: Place, crew: Crew): string => `
 The rack stays up. Try, in another terminal:
@@ -97,7 +66,7 @@ export const up = async (bench: Bench, options: UpOptions): Promise<number> => {
   await checkNeeds(lab, options);
   const say: Say = (text) => (options.json ? undefined : terminal.error(`${text}\n`));
   try {
-    const code = await lifetime(bench, options, { place, say });
+    const code = await (options.cluster ? clusterLifetime : lifetime)(bench, options, { place, say });
     return interrupt.aborted ? interrupted : code;
   } catch (error) {
     // Ctrl-C reaches the daemon and the servers as well: what was being asked of them fails, and that is no news.
@@ -109,10 +78,6 @@ export const up = async (bench: Bench, options: UpOptions): Promise<number> => {
   }
 };
 
-interface Stage {
-  readonly place: Place;
-  readonly say: Say;
-}
 /** From building to cleaning up. */
 const lifetime = async (bench: Bench, options: UpOptions, { place, say }: Stage): Promise<number> => {
   const { lab, terminal, interrupt } = bench;
@@ -129,12 +94,7 @@ const lifetime = async (bench: Bench, options: UpOptions, { place, say }: Stage)
   const crew = await startCrew(lab, { place, rack, agent, firmware });
   try {
     await giveBack(lab, terminal.env, cache);
-    await writeNote(lab, place, {
-      pid: process.pid,
-      startTime: lab.processes.startTimeOf(process.pid) ?? 0,
-      api: crew.api,
-      startedAt: began,
-    });
+    await writeNote(lab, place, { api: crew.api, startedAt: began });
     for (const [kind, folder] of images) await crew.admin.importImage(`${folder}/${kind}.raw`, kind, phoneHome[kind]);
     const since = lab.clock.now();
     say(`ready after ${((since - began) / 1000).toFixed(1)} s; provisioning image ${[...images.keys()].join(' and ')}\n`);
@@ -157,11 +117,4 @@ const lifetime = async (bench: Bench, options: UpOptions, { place, say }: Stage)
     say(`\ncleaning up: some seconds (a second Ctrl-C leaves the rest to: npm run lab -- down)`);
     await crew.stop();
   }
-};
-
-/** Under sudo everything made belongs to root; the person who asked must be able to use and remove it, the API's socket above all. */
-const giveBack = async (lab: LabWorld, env: Terminal['env'], path: string): Promise<void> => {
-  const [user, group] = [env['SUDO_UID'], env['SUDO_GID']];
-  if (user === undefined || group === undefined || !/^\d+$/.test(user + group)) return;
-  await lab.processes.run('chown', ['-R', '--no-dereference', `${user}:${group}`, path], { timeoutMs: minute });
 };

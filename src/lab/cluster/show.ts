@@ -1,0 +1,61 @@
+/** What a person sees of a cluster that comes up, and what is said of it at the end. Pure. */
+import type { HostJson } from '../../api/types.ts';
+import { cut } from '../show.ts';
+import { milestones } from './milestones.ts';
+import type { Milestone, Times } from './milestones.ts';
+import type { ClusterView, News } from './view.ts';
+
+/** `  62.1 s  h1   Machine lab-control-plane-x7k2p: Provisioning` */
+export const newsLine = ({ host, text }: News, ms: number): string =>
+  `${(ms / 1000).toFixed(1).padStart(7)} s  ${(host ?? '*').padEnd(4)} ${text}`;
+
+/** Below a host's own bar: its Machine and its Node. */
+export const machineBar = (host: string, { machines }: ClusterView, columns: number | undefined): string => {
+  const machine = machines.find((one) => one.host === host);
+  if (machine === undefined) return cut(`${''.padEnd(9)} no Machine`, columns);
+  const node = machine.node === undefined ? 'no Node' : `Node ${machine.nodeReady ? 'Ready' : 'NotReady'}`;
+  return cut(`${''.padEnd(9)} Machine ${machine.name}: ${machine.phase}, ${node}`, columns);
+};
+
+const words: Readonly<Record<Milestone, string>> = {
+  controlPlaneClaimed: 'a server is claimed for the control plane',
+  controlPlaneWritten: 'its image is written and read back',
+  controlPlaneInitialized: 'kubeadm init has succeeded',
+  controlPlaneReady: "the control plane's Node is Ready",
+  controlPlaneAvailable: 'the KubeadmControlPlane is Available',
+  workersClaimed: 'servers are claimed for the workers',
+  workersWritten: 'their images are written and read back',
+  workersReady: "the workers' Nodes are Ready",
+  clusterAvailable: 'the Cluster is Available',
+};
+export interface MemoryMiB {
+  /** Resident now: the daemon, the management cluster with Cluster API's managers, and each server's QEMU. */
+  readonly daemon: number;
+  readonly management: number;
+  readonly hosts: Readonly<Record<string, number>>;
+}
+const total = ({ daemon, management, hosts }: MemoryMiB): number => daemon + management + Object.values(hosts).reduce((a, b) => a + b, 0);
+const rounded = (value: number): string => value.toFixed(0);
+
+export const clusterSummary = (times: Times, seconds: number, memory: MemoryMiB): string =>
+  [
+    'since kubectl apply:',
+    ...milestones.flatMap((one) => (times[one] === undefined ? [] : [`${times[one].toFixed(1).padStart(7)} s  ${words[one]}`])),
+    `total ${seconds.toFixed(1)} s`,
+    `memory: daemon ${rounded(memory.daemon)} MiB, management cluster ${rounded(memory.management)} MiB, ${Object.entries(memory.hosts)
+      .map(([name, value]) => `${name} ${rounded(value)} MiB`)
+      .join(', ')}, together ${rounded(total(memory))} MiB`,
+    '',
+  ].join('\n');
+
+/** Why it is not up, as far as anybody says. */
+export const complaint = ({ why, machines }: ClusterView, hosts: readonly HostJson[]): string =>
+  [
+    'the cluster is not up:',
+    ...hosts.flatMap(({ name, failed }) => (failed === null ? [] : [`  ${name} failed: ${failed.reason}`])),
+    ...machines.flatMap(({ name, phase, nodeReady, why: reason }) =>
+      phase === 'Running' && nodeReady ? [] : [`  Machine ${name}: ${phase}${reason === '' ? '' : `: ${reason.replaceAll('\n', ' ')}`}`],
+    ),
+    ...(why === '' ? [] : [`  Cluster: ${why.replaceAll('\n', ' ')}`]),
+    '',
+  ].join('\n');
