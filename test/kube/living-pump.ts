@@ -24,9 +24,12 @@ export class Pump {
   readonly #pumped: Pumped;
   readonly #life = new AbortController();
   readonly #run: Promise<void>;
+  /** As `Pumped.speed`; may be changed at any time. */
+  speed: number;
 
   constructor(pumped: Pumped) {
     this.#pumped = pumped;
+    this.speed = pumped.speed;
     this.#run = this.#turn().catch((error: unknown) => {
       if (!this.#life.signal.aborted) pumped.failed(error);
     });
@@ -44,7 +47,7 @@ export class Pump {
       const busy = isBusy();
       await pause(busy ? tickMs : restTickMs, undefined, { signal });
       const now = performance.now();
-      const speed = busy ? this.#pumped.speed : 1;
+      const speed = busy ? this.speed : 1;
       target = Math.min(target + (now - last) * speed, scheduler.now + debtMs * speed);
       last = now;
       if (await this.#slice(target, now + sliceMs)) scheduler.now = Math.max(scheduler.now, target);

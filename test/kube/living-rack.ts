@@ -72,6 +72,8 @@ export interface LivingRack {
   whatRuns(host: string): Running | undefined;
   /** An installed OS came up, or (undefined) ended: at power-off, reset and crash. */
   onOs(told: (host: string, running: Running | undefined) => void): void;
+  /** As `LivingOptions.speed`, from now on. */
+  pace(speed: number): void;
   /** Imports one more small image; its digest. */
   addImage(name: string): Promise<string>;
   /** Virtual now. */
@@ -280,6 +282,10 @@ class Living implements LivingRack {
   }
   onOs(told: (host: string, running: Running | undefined) => void): void {
     this.#listeners.push(told);
+  }
+  pace(speed: number): void {
+    assert.ok(this.#pump !== undefined, 'nothing moves yet');
+    this.#pump.speed = speed;
   }
   async addImage(name: string): Promise<string> {
     const file = `/import/${name}.raw`;
