@@ -39,7 +39,7 @@ const narrowed = (own: Selector | undefined, labels: Readonly<Record<string, str
 /** A public key as `ssh-keygen` writes it, perhaps with options before it; empty ones of old manifests are none. */
 export const publicKeysOf = ({ sshKeys = [] }: Pick<PacketMachineSpec, 'sshKeys'>): readonly string[] =>
   sshKeys.map((key) => key.trim()).filter((key) => key !== '');
-const publicKey = /^(\P{Cc}*\s)?(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{16,}={0,3}(\s\P{Cc}*)?$/u;
+const publicKey = /^(\P{Cc}* )?(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{16,}={0,3}( \P{Cc}*)?$/u;
 
 /** What cannot be had here, whatever the rack has. */
 const refusalOf = (spec: PacketMachineSpec): string | undefined => {
