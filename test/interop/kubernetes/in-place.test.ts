@@ -7,8 +7,11 @@ import { capi, ours } from '../../../src/kube/names.ts';
 import { kinds } from '../../../src/kube/objects.ts';
 import { field, items, textField } from '../../../src/lab/plane/door.ts';
 import type { PlaneObject } from '../../../src/lab/plane/door.ts';
-import { newImage, told, withCluster } from './living-cluster.ts';
-import type { ClusterWish, LivingCluster, SeenMachine } from './living-cluster.ts';
+import type { LivingCluster } from './living-cluster.ts';
+import { newImage, withCluster } from './living-start.ts';
+import type { ClusterWish } from './living-start.ts';
+import { told } from './seen-machine.ts';
+import type { SeenMachine } from './seen-machine.ts';
 import { eventually, ground } from './with-plane.ts';
 
 const wish: ClusterWish = {
