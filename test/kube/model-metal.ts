@@ -34,6 +34,8 @@ export class ModelMetal implements Metal {
   readonly requests: Request[] = [];
   /** Asked before each call that touches metal. */
   before: (call: Omit<Call, 'outcome'>) => void = () => undefined;
+  /** What `images` tells; a claim takes any name but `missing`. */
+  catalogue: Awaited<ReturnType<Metal['images']>> = [];
   isAway = false;
   doing = 'waiting for the first packet';
   constructor(now: () => number) {
@@ -118,7 +120,7 @@ export class ModelMetal implements Metal {
     });
   }
   images(): ReturnType<Metal['images']> {
-    return this.#here(() => []);
+    return this.#here(() => this.catalogue);
   }
   standing(claimId: string): Promise<Standing> {
     return this.#here(() => this.#standing(claimId));

@@ -8,7 +8,7 @@ import { groupOf, kinds, splitKey } from '../objects.ts';
 import type { Key, KubeObject } from '../objects.ts';
 import type { MachineSpec } from '../schema/bare-metal.ts';
 import type { Asked, MachineAdapter, Surroundings } from './adapter.ts';
-import { readBootstrap } from './bootstrap.ts';
+import { readBootstrap, unreadBy } from './bootstrap.ts';
 import { addressClaimName, grantOf, networkOf } from './ipam.ts';
 import type { Get, Grant } from './ipam.ts';
 import type { MachineView, NamedClaim, Plan, RackWord } from './view.ts';
@@ -154,6 +154,13 @@ const dressedFor = async (tools: Looking, adapter: MachineAdapter, wanting: Want
   const bootstrap = await readBootstrap((kind, key) => tools.api.get(kind, key), namespace, of?.dataSecretName);
   if (bootstrap.is !== 'ready')
     return bootstrap.is === 'waiting' ? waiting(bootstrap.reason, bootstrap.message) : { ...bootstrap, is: 'refused' };
+  if (bootstrap.format === 'ignition') {
+    const catalogue = await tools.metal.images();
+    const [message] = [wanting.asked.spec, ...(wanting.asked.otherwise ?? [])]
+      .map(({ image }) => unreadBy(image, bootstrap.format, catalogue))
+      .filter((one) => one !== undefined);
+    if (message !== undefined) return { is: 'refused', reason: reasons.invalid, message };
+  }
   const dressed = adapter.dress?.(bootstrap.userData, around) ?? { userData: bootstrap.userData };
   if ('wrong' in dressed) return { is: 'refused', reason: reasons.invalid, message: dressed.wrong };
   const metaData = adapter.metaDataOf?.(object, view.providerIdWanted);

@@ -147,22 +147,39 @@ describe('a machine', () => {
       assert.match(bench.said(key, 'HostClaimed').message, message);
       await started.stop();
     });
-  test('bootstrap data that no host can be given', async () => {
-    const bench = new Bench();
-    bench.metal.add('h1');
-    bench.cluster();
-    const key = bench.machine('m1');
-    bench.api.seed(
-      kinds.secret,
-      objectOf(kinds.secret, 'm1-boot', { data: { value: 'e30=', format: Buffer.from('ignition').toString('base64') } }),
-    );
-    const started = bench.start();
-    await bench.world.advance(3_000);
-    assert.equal(bench.word(key), 'False InvalidSpec');
-    assert.match(bench.said(key, 'Ready').message, /Ignition/);
-    assert.equal(bench.metal.calls.length, 0);
-    await started.stop();
-  });
+  for (const phoneHome of ['cloud-init', 'image'] as const)
+    test(`Ignition for an image that phones home by ${phoneHome}`, async () => {
+      const bench = new Bench();
+      bench.metal.add('h1');
+      bench.cluster();
+      const key = bench.machine('m1');
+      const { image } = bench.look(key).spec as { readonly image: string };
+      bench.metal.catalogue = [
+        {
+          name: image,
+          digest: `sha256:${'a'.repeat(64)}`,
+          sizeBytes: 1,
+          storedBytes: 1,
+          seed: null,
+          firmware: ['bios'],
+          phoneHome,
+          importedAt: 0,
+          signedBy: [],
+          refused: null,
+        },
+      ];
+      const format = Buffer.from('ignition').toString('base64');
+      bench.api.seed(kinds.secret, objectOf(kinds.secret, 'm1-boot', { data: { value: 'e30=', format } }));
+      const started = bench.start();
+      await bench.world.advance(3_000);
+      if (phoneHome === 'image') assert.equal(bench.metal.requests[0]?.userData, '{}');
+      else {
+        assert.equal(bench.word(key), 'False InvalidSpec');
+        assert.match(bench.said(key, 'Ready').message, /Ignition, and image .* reads its seed by cloud-init/);
+        assert.equal(bench.metal.calls.length, 0);
+      }
+      await started.stop();
+    });
 
   test('paused before it began, nothing is touched; unpaused, it goes on', async () => {
     const bench = new Bench();

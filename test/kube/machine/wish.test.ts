@@ -146,13 +146,10 @@ test('what the rack refuses, in our reasons', () => {
 test('bootstrap data: what is refused is told without a word of them', () => {
   const encode = (text: string): string => Buffer.from(text).toString('base64');
   const secret = (data: Record<string, string>) => bootstrapOf('s', { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' }, data });
-  assert.deepEqual(secret({ value: encode('hush') }), { is: 'ready', userData: 'hush' });
-  for (const data of [
-    {},
-    { value: encode('hush'), format: encode('ignition') },
-    { value: encode('hush'), format: encode('other') },
-    { value: encode('hush'.repeat(limits.userDataBytes)) },
-  ]) {
+  assert.deepEqual(secret({ value: encode('hush') }), { is: 'ready', userData: 'hush', format: 'cloud-config' });
+  const ignition = secret({ value: encode('hush'), format: encode('ignition') });
+  assert.deepEqual(ignition, { is: 'ready', userData: 'hush', format: 'ignition' });
+  for (const data of [{}, { value: encode('hush'), format: encode('other') }, { value: encode('hush'.repeat(limits.userDataBytes)) }]) {
     const said = secret(data);
     assert.equal(said.is, 'refused');
     assert.ok(!JSON.stringify(said).includes('hush'));
@@ -171,10 +168,12 @@ test('addresses of two pools on one interface are one ethernet', () => {
 });
 test('a merge patch makes one value into the other, and there is none between equal ones', () => {
   const json = fc.dictionary(
-    fc.string({ maxLength: 3 }).filter((name) => name !== '__proto__'),
+    fc.string({ maxLength: 3 }),
     fc.jsonValue({ maxDepth: 2 }).map((value) => value ?? 0),
   );
-  const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_name, one: unknown) => (one === null ? 0 : one)));
+  // The API server drops a field `__proto__`, and assigning one makes no field.
+  const plain = (value: unknown): unknown =>
+    JSON.parse(JSON.stringify(value, (name, one: unknown) => (name === '__proto__' ? undefined : (one ?? 0))));
   fc.assert(
     fc.property(json, json, (a, b) => {
       const [before, after] = [plain(a), plain(b)] as [Record<string, unknown>, Record<string, unknown>];
