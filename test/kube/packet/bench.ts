@@ -1,4 +1,5 @@
 /** The Packet kinds over the API server and the metal in memory, beside our own kinds; Cluster API's own controllers are played by the test. */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { clusterReconcilers, clusterWatches } from '../../../src/kube/cluster/reconcile.ts';
@@ -22,8 +23,11 @@ export const oldObjects: ReadonlyMap<string, KubeObject> = new Map(
     return [`${object.kind} ${object.metadata.name}`, { ...object, metadata: { ...object.metadata, namespace: 'ns' } }];
   }),
 );
-export const templateSpec = (name: string): object =>
-  (oldObjects.get(`PacketMachineTemplate ${name}`)?.spec as { readonly template: { readonly spec: object } }).template.spec;
+export const templateSpec = (name: string): object => {
+  const spec = oldObjects.get(`PacketMachineTemplate ${name}`)?.spec as { readonly template: { readonly spec: object } } | undefined;
+  assert.ok(spec !== undefined, `no template ${name}`);
+  return spec.template.spec;
+};
 /** As the kubeadm provider would write a worker's, with what the old template puts into it. */
 export const oldUserData = [
   '## template: jinja',

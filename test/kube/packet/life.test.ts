@@ -123,7 +123,7 @@ describe('a PacketMachine', () => {
     const started = bench.start();
     await bench.world.advance(10_000);
     const hosts = keys.slice(0, 3).map((key) => (status(bench, key)['host'] as { readonly name: string } | undefined)?.name);
-    assert.deepEqual(hosts.toSorted(), ['r1', 'r2', undefined], 'each once, and the third machine waits');
+    assert.deepEqual(new Set(hosts), new Set(['r1', 'r2', undefined]), 'each once, and the third machine waits');
     const late = keys[hosts.indexOf(undefined)] ?? 'ns/m3';
     assert.equal(word(bench, late), 'False NoHostFits');
     assert.match(message(bench, late), /none fits.*; .*none fits/, 'it says of every wish why not');
