@@ -21,9 +21,8 @@ test(
     const release = await cat('usr/lib/os-release');
     for (const line of ['VARIANT_ID=kubernetes-worker', 'IMAGE_ID=remuda-kubernetes', `IMAGE_VERSION=${version}`])
       assert.ok(release.split('\n').includes(line), `${line} in\n${release}`);
-    const pause = (await cat('usr/share/remuda/images/pause.name')).trim();
-    assert.match(pause, /^registry\.k8s\.io\/pause:[\d.]+$/);
-    assert.ok((await cat('etc/containerd/config.toml')).includes(`sandbox_image = "${pause}"`));
+    assert.match(await cat('usr/share/remuda/images/pause.manifest'), /^[0-9a-f]{64}\n$/);
+    assert.match(await cat('etc/containerd/config.toml'), /^ {2}sandbox_image = "registry\.k8s\.io\/pause:[\d.]+"$/m);
     const all = await list();
     for (const path of [
       'usr/bin/kubelet',
