@@ -66,7 +66,7 @@ const weathers: readonly Weather[] = [
   {
     name: 'all of it together',
     rules: [...cuts, ...refusals, ...stale, ...delays, ...silence, ...tears],
-    must: ['cut after', '409', 'stale', 'delay', 'silent', 'torn'],
+    must: ['cut after', '409', 'stale', 'delay', 'silent'],
   },
 ];
 /** By turns before and after the act, at one of the first acts of each life. */

@@ -74,7 +74,7 @@ export class FaultyDoor {
   readonly #before = new Map<string, { readonly status: number; readonly body: Buffer }>();
   readonly #close: () => Promise<void>;
   /** What the controller asked, in order. */
-  readonly requests: { readonly verb: Verb; readonly path: string }[] = [];
+  readonly requests: { readonly verb: Verb; readonly path: string; readonly at: number }[] = [];
   /** How often each kind of fault came to pass. */
   readonly faults = new Map<string, number>();
   /** The controller reaches the API server by it. */
@@ -139,7 +139,7 @@ export class FaultyDoor {
       for await (const piece of request) pieces.push(piece as Buffer);
       const path = request.url ?? '/';
       const verb = verbOf(request.method ?? 'GET', path);
-      this.requests.push({ verb, path });
+      this.requests.push({ verb, path, at: Date.now() });
       await this.#pass({ request, response, verb, path, body: Buffer.concat(pieces), fault: this.#draw(verb, path) });
     } catch {
       // Either end went away: so does the other, and the controller calls that a cut connection.
