@@ -109,6 +109,8 @@ export const limits = {
   kubeEvictionsMax: 64,
   /** A pod of a Node that is out of reach holds up a drain for so long after its deletion. */
   kubeUnreachablePodMs: 5 * 60_000,
+  /** A remediation that is over tries so long to take away what it left in the workload cluster. */
+  kubeTidyMs: 60_000,
   // loops
   resyncMs: 60_000,
   reconcileMs: 90_000,

@@ -7,8 +7,10 @@ import { conditionOf, conditionsOf, setCondition } from '../runtime/conditions.t
 import type { ConditionWish } from '../runtime/conditions.ts';
 import { limits } from '../../limits.ts';
 import type { RemediationSpec, RemediationStatus } from '../schema/bare-metal.ts';
-import { finishReimage } from '../update/reimage.ts';
-import type { claimedHost, ReimageParts } from '../update/reimage.ts';
+import { recordOf } from '../update/record.ts';
+import { claimedHost, finishReimage, nodeOf } from '../update/reimage.ts';
+import type { ReimageParts } from '../update/reimage.ts';
+import { cordon } from '../workload/node.ts';
 import { readSubject } from '../update/subject.ts';
 
 /** One look at one remediation. */
@@ -44,8 +46,20 @@ export const say = async (on: Case, change: Change, reason: string, message: str
 export const lookAgain: Result = { requeueAfterMs: limits.kubeHookRetrySeconds * 1000 };
 export const inTime = (ms: number): Result => ({ requeueAfterMs: Math.max(1_000, ms) });
 
-/** Read again: the record changed since. */
+/**
+ * What a re-image left is taken away, read again: the record changed since. A Node that is healthy before we look at it again ends the
+ * remediation at once; the one that was cordoned for it takes pods again.
+ */
 export const tidied = async ({ parts, request }: Case, machine: Key): Promise<void> => {
   const found = await readSubject(parts.api, machine);
-  if (found.is === 'found') await finishReimage(parts, found.subject, (purpose) => purpose.startsWith(prefixOf(request)));
+  if (found.is !== 'found') return;
+  const { subject } = found;
+  const isMine = (purpose: string): boolean => purpose.startsWith(prefixOf(request));
+  const record = recordOf(subject.infra);
+  if (record === undefined || !isMine(record.for)) return;
+  const host = await claimedHost(parts.metal, subject);
+  const workload = await parts.workload(subject.cluster);
+  const node = typeof host === 'string' ? undefined : await nodeOf(workload, subject, host);
+  if (node !== undefined) await cordon(workload, node, false);
+  await finishReimage(parts, subject, isMine);
 };

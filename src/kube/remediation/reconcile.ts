@@ -1,5 +1,6 @@
 /** BareMetalRemediation: a MachineHealthCheck found a machine unhealthy; it is helped, try by try, before its owner replaces it. */
 import { reasonOf } from '../../errors.ts';
+import { limits } from '../../limits.ts';
 import type { Reconciler, Result, Tools, Watch } from '../controller.ts';
 import { capi, conditionTypes, fieldManager, finalizers, reasons } from '../names.ts';
 import { keyOf, kinds, splitKey } from '../objects.ts';
@@ -65,12 +66,14 @@ const finalized = async (on: Case, wanted: boolean): Promise<Case> => {
   const now = await parts.api.patch(kinds.bareMetalRemediation, keyOf(request), patch, { fieldManager, uid, resourceVersion });
   return { ...on, request: now };
 };
-/** Its machine is healthy, or gone. The token and the record of a try must not outlive it; a token dies by itself. */
+/** Its machine is healthy, or gone. What a try left must not outlive it; but a cluster that cannot be reached holds nothing up for ever. */
 const ended = async (on: Case): Promise<Result> => {
   const { parts, request } = on;
   try {
     await tidied(on, machineOf(request));
   } catch (error) {
+    const since = Date.parse(request.metadata.deletionTimestamp ?? '');
+    if (parts.world.clock.now() - since < limits.kubeTidyMs) throw error;
     parts.log.warn('what a remediation left could not be taken away', { remediation: keyOf(request), error: reasonOf(error) });
   }
   await finalized(on, false);

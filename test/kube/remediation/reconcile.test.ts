@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { cutConnection } from '../fake-api.ts';
 import type { Tools } from '../../../src/kube/controller.ts';
 import { kinds } from '../../../src/kube/objects.ts';
 import type { Key, KubeObject } from '../../../src/kube/objects.ts';
@@ -12,6 +13,8 @@ import { conditionOf } from '../../../src/kube/runtime/conditions.ts';
 import { remediationSpec } from '../../../src/kube/schema/bare-metal.ts';
 import type { RemediationStatus } from '../../../src/kube/schema/bare-metal.ts';
 import type { Reconciler } from '../../../src/kube/controller.ts';
+import { nodeView } from '../../../src/kube/workload/node.ts';
+import { limits } from '../../../src/limits.ts';
 import { aLab, digests, machineKey } from '../update/lab.ts';
 import type { Lab, LabOptions } from '../update/lab.ts';
 
@@ -95,13 +98,26 @@ test('healthy again: what a try left is taken away with the finalizer', async ()
   const ward = aWard({ strategy: 'Reimage' });
   await looks(ward, 2);
   assert.equal(ward.workloadApi.all(kinds.secret).length, 1);
+  assert.equal(nodeView(ward.node() ?? assert.fail()).unschedulable, true);
   await ward.api.delete(kinds.bareMetalRemediation, key);
   assert.ok(ward.request());
   await ward.look();
+  assert.equal(nodeView(ward.node() ?? assert.fail()).unschedulable, false, 'its Node takes pods again');
   assert.equal(ward.request(), undefined);
   assert.deepEqual(ward.workloadApi.all(kinds.secret), []);
   const annotations = ward.api.peek(kinds.bareMetalMachine, machineKey)?.metadata.annotations ?? {};
   assert.deepEqual(Object.keys(annotations), []);
+});
+test('what a try left is tried to be taken away for a while, and holds nothing up for ever', async () => {
+  const ward = aWard({ strategy: 'Reimage' });
+  await looks(ward, 2);
+  await ward.api.delete(kinds.bareMetalRemediation, key);
+  ward.workloadApi.fault = () => ({ fail: cutConnection() });
+  await assert.rejects(ward.look(), /was cut/);
+  assert.ok(ward.request());
+  ward.clock.pass(limits.kubeTidyMs);
+  await ward.look();
+  assert.equal(ward.request(), undefined);
 });
 test('a control plane is rebooted, never written', async () => {
   const ward = aWard({}, { labels: { 'cluster.x-k8s.io/control-plane': '' } });
