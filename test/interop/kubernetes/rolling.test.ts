@@ -65,8 +65,8 @@ const rolled = async (cluster: LivingCluster, pool: string, which: () => Promise
 
 const scaled = async (cluster: LivingCluster, deployment: string, replicas: number): Promise<void> =>
   await cluster.patch(kinds.machineDeployment, deployment, { spec: { replicas } });
-const domainsOf = ({ rack }: LivingCluster, machines: readonly SeenMachine[]): readonly (string | null | undefined)[] =>
-  machines.map(({ host }) => rack.host(host).profile.failureDomain).toSorted();
+const domainsOf = ({ rack }: LivingCluster, machines: readonly SeenMachine[]): readonly string[] =>
+  machines.map(({ host }) => rack.host(host).profile.failureDomain ?? '').toSorted();
 /** Four hosts in three failure domains, and machines that may not share one. */
 const spread = async (cluster: LivingCluster): Promise<void> => {
   const deployment = 'c1-apart';
