@@ -16,15 +16,54 @@ import type { ClusterView } from './view.ts';
 
 const pollMs = 1_000;
 
-export interface FollowOptions {
-  readonly door: Door;
-  readonly admin: Admin;
-  readonly name: string;
-  readonly hosts: number;
+/** Waits for nothing but somebody else. */
+const isOver = ({ state, facts, failed, claim }: HostJson): boolean =>
+  failed !== null || (state === 'provisioned' && facts.phonedHome !== null) || (state === 'available' && claim === null);
+
+/** What a person looks at from beginning to end. */
+export interface Screen {
+  /** Of the hosts, since the last call. */
+  readonly news: ReturnType<typeof followHosts>;
+  readonly draw: ReturnType<typeof screenOf>;
+  readonly columns: number | undefined;
+  /** What the times of lines are counted from. */
   readonly since: number;
+}
+export const openScreen = (clock: World['clock'], admin: Admin, show: Show): Screen => {
+  const since = clock.now();
+  return { news: followHosts({ clock }, admin, { since, show, isOver }), draw: screenOf(show), columns: show?.columns, since };
+};
+
+interface InspectionOptions {
+  readonly screen: Screen;
   readonly withinMs: number;
-  readonly show: Show;
   readonly interrupt: AbortSignal;
+}
+/** Resolves when every server can be claimed. Throws `timed-out`, and `internal` where one of them failed. */
+export const followInspection = async ({ clock }: World, options: InspectionOptions): Promise<void> => {
+  const { news, draw, columns } = options.screen;
+  const until = clock.now() + options.withinMs;
+  for (;;) {
+    const { hosts, lines } = await news();
+    draw(
+      lines,
+      hosts.map((host) => hostBar(host, columns)),
+    );
+    if (options.interrupt.aborted || hosts.every(({ state }) => state === 'available')) return;
+    const failed = hosts.find((host) => host.failed !== null);
+    if (failed !== undefined)
+      throw new RemudaError('internal', `the server ${failed.name} was not inspected: ${failed.failed?.reason ?? ''}`);
+    if (clock.now() > until)
+      throw new RemudaError('timed-out', `not all servers were inspected: ${hosts.map((one) => `${one.name}: ${one.doing}`).join('; ')}`);
+    await clock.sleep(pollMs);
+  }
+};
+
+export interface FollowOptions extends InspectionOptions {
+  readonly door: Door;
+  readonly name: string;
+  /** How many nodes it is to have. */
+  readonly hosts: number;
 }
 export interface Followed {
   readonly hosts: readonly HostJson[];
@@ -33,8 +72,8 @@ export interface Followed {
   readonly times: Times;
 }
 
+const at = (group: string, plural: string): string => `/apis/${group}/v1beta2/namespaces/${namespace}/${plural}`;
 const look = async (door: Door, name: string): Promise<ClusterView> => {
-  const at = (group: string, plural: string): string => `/apis/${group}/v1beta2/namespaces/${namespace}/${plural}`;
   const [cluster, controlPlane, machines, infra] = await Promise.all([
     door.get(`${at(apis.core, 'clusters')}/${name}`),
     door.get(`${at(apis.controlPlane, 'kubeadmcontrolplanes')}/${name}-control-plane`),
@@ -44,16 +83,12 @@ const look = async (door: Door, name: string): Promise<ClusterView> => {
   return viewOf({ cluster, controlPlane, machines, infra });
 };
 
-/** Waits for nothing but somebody else. */
-const isOver = ({ state, facts, failed, claim }: HostJson): boolean =>
-  failed !== null || (state === 'provisioned' && facts.phonedHome !== null) || (state === 'available' && claim === null);
-
 /** Resolves when the cluster is up, when a host has failed for good, or when the time is over. */
 export const followCluster = async ({ clock, log }: World, options: FollowOptions): Promise<Followed> => {
-  const { door, admin, name, since, show } = options;
-  const draw = screenOf(show);
-  const news = followHosts({ clock }, admin, { since, show, isOver });
-  const until = clock.now() + options.withinMs;
+  const { door, name } = options;
+  const { news, draw, columns, since } = options.screen;
+  const began = clock.now();
+  const until = began + options.withinMs;
   const times: Times = {};
   let view = nothingSeen;
   for (;;) {
@@ -66,17 +101,17 @@ export const followCluster = async ({ clock, log }: World, options: FollowOption
       if (!(error instanceof RemudaError)) throw error;
       log.warn('the management cluster did not answer', { reason: reasonOf(error) });
     }
-    const at = clock.now();
-    for (const [milestone, when] of reached(now, hosts, at)) times[milestone] ??= Math.max(0, Math.round((when - since) / 100) / 10);
-    const told = changes(view, now).map((one) => newsLine(one, at - since));
+    const seenAt = clock.now();
+    for (const [milestone, when] of reached(now, hosts, seenAt)) times[milestone] ??= Math.max(0, Math.round((when - began) / 100) / 10);
+    const told = changes(view, now).map((one) => newsLine(one, seenAt - since));
     view = now;
     draw(
       [...lines, ...told],
-      hosts.flatMap((host) => [hostBar(host, show?.columns), machineBar(host.name, view, show?.columns)]),
+      hosts.flatMap((host) => [hostBar(host, columns), machineBar(host.name, view, columns)]),
     );
     const up = isUp(view, options.hosts);
     const failed = hosts.some((host) => host.failed !== null);
-    if (up || failed || at > until || options.interrupt.aborted) return { hosts, view, isUp: up, times };
+    if (up || failed || seenAt > until || options.interrupt.aborted) return { hosts, view, isUp: up, times };
     await clock.sleep(pollMs);
   }
 };

@@ -27,15 +27,16 @@ export interface NodeResult {
   readonly providerId: string;
   readonly address: string;
 }
+/** Of a list whose entries have a type each. */
+const ofType = (list: unknown, type: string): unknown =>
+  Array.isArray(list) ? list.find((one) => textField(one, 'type') === type) : undefined;
 const nodeOf = (node: unknown): NodeResult => {
-  const list = (found: unknown): readonly unknown[] => (Array.isArray(found) ? found : []);
-  const find = (of: readonly unknown[], type: string): unknown => of.find((one) => textField(one, 'type') === type);
   return {
     name: textField(node, 'metadata', 'name') ?? '',
-    ready: textField(find(list(field(node, 'status', 'conditions')), 'Ready'), 'status') === 'True',
+    ready: textField(ofType(field(node, 'status', 'conditions'), 'Ready'), 'status') === 'True',
     version: textField(node, 'status', 'nodeInfo', 'kubeletVersion') ?? '',
     providerId: textField(node, 'spec', 'providerID') ?? '',
-    address: textField(find(list(field(node, 'status', 'addresses')), 'InternalIP'), 'address') ?? '',
+    address: textField(ofType(field(node, 'status', 'addresses'), 'InternalIP'), 'address') ?? '',
   };
 };
 

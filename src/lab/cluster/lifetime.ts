@@ -1,6 +1,5 @@
 /** `remuda lab --cluster`: a Kubernetes cluster from one `kubectl apply`, without any stand-in; everything is gone at the end. */
 import { RemudaError } from '../../errors.ts';
-import type { HostJson } from '../../api/types.ts';
 import { cacheOf, clear, interrupted } from '../bench.ts';
 import type { Bench, Say, Stage } from '../bench.ts';
 import { build } from '../build.ts';
@@ -14,6 +13,8 @@ import { writeNote } from '../place.ts';
 import type { Place, RackSpec } from '../place.ts';
 import { planeBinaries } from '../plane/binaries.ts';
 import { identityOf } from '../rack.ts';
+import { followInspection, openScreen } from './follow.ts';
+import type { Screen } from './follow.ts';
 import { checkNetwork, providerKubeconfig, startManagement } from './management.ts';
 import type { Management } from './management.ts';
 import { images, pools } from './manifest.ts';
@@ -79,10 +80,11 @@ export const clusterLifetime = async (bench: Bench, options: UpOptions, { place,
   try {
     if (management === undefined) throw new RemudaError('internal', 'the management cluster was never started');
     await writeNote(lab, place, { api: crew.api, startedAt: began });
-    await bringHosts(lab, crew, built, interrupt);
+    const screen = openScreen(lab.clock, crew.admin, options.json ? undefined : terminal);
+    await bringHosts(bench, crew, built, screen);
     if (interrupt.aborted) return interrupted;
     say(`ready after ${seconds(lab.clock.now() - began)} s`);
-    return await raise(bench, options, { place, say, crew, plane: management.plane, wish, began });
+    return await raise(bench, options, { place, say, crew, plane: management.plane, wish, began, screen });
   } finally {
     say(`\ncleaning up: some seconds (a second Ctrl-C leaves the rest to: npm run lab -- down)`);
     await crew.stop();
@@ -102,18 +104,12 @@ const crewOptions = ({ agent, firmware }: Built, rack: RackSpec, place: Place): 
 });
 
 /** Images in the catalogue, hosts in their pools and inspected. */
-const bringHosts = async ({ clock }: Bench['lab'], { admin, rack }: Crew, built: Built, interrupt: AbortSignal): Promise<void> => {
+const bringHosts = async (bench: Bench, { admin, rack }: Crew, built: Built, screen: Screen): Promise<void> => {
   for (const [index, { name: host, mac, firmware, bmc }] of rack.hosts.entries())
     await admin.enrol({ name: host, macs: [mac], firmware, bmc, pool: index === 0 ? pools.controlPlane : pools.workers });
-  await admin.importImage(`${built.controlPlane}/kubernetes-control-plane.raw`, images.controlPlane);
-  await admin.importImage(`${built.worker}/kubernetes.raw`, images.worker);
-  const isReady = ({ state, failed }: HostJson): boolean => state === 'available' || failed !== null;
-  const until = clock.now() + inspectedMs;
-  for (;;) {
-    const hosts = await admin.hosts();
-    if (interrupt.aborted || hosts.every(isReady)) return;
-    if (clock.now() > until)
-      throw new RemudaError('timed-out', `not all servers were inspected: ${hosts.map((one) => `${one.name}: ${one.doing}`).join('; ')}`);
-    await clock.sleep(500);
-  }
+  const bringImages = async (): Promise<void> => {
+    await admin.importImage(`${built.controlPlane}/kubernetes-control-plane.raw`, images.controlPlane);
+    await admin.importImage(`${built.worker}/kubernetes.raw`, images.worker);
+  };
+  await Promise.all([bringImages(), followInspection(bench.lab, { screen, withinMs: inspectedMs, interrupt: bench.interrupt })]);
 };

@@ -48,7 +48,7 @@ const providerObjects = async (lab: LabWorld, folder: string): Promise<readonly 
 
 export interface Management {
   readonly plane: Plane;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 export interface ManagementOptions {
   readonly place: Place;

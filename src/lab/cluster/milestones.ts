@@ -18,6 +18,9 @@ export type Milestone = (typeof milestones)[number];
 /** Seconds since `kubectl apply`. */
 export type Times = Partial<Record<Milestone, number>>;
 
+const written = ({ claim, facts: { installed } }: HostJson): number | undefined =>
+  installed !== null && installed.claimId === claim?.id ? installed.at : undefined;
+
 /** What is so by now, and since when where somebody knows it better than the one who looks. */
 export const reached = (view: ClusterView, hosts: readonly HostJson[], now: number): ReadonlyMap<Milestone, number> => {
   const found = new Map<Milestone, number>();
@@ -30,8 +33,6 @@ export const reached = (view: ClusterView, hosts: readonly HostJson[], now: numb
     const known = times.filter((time) => time !== undefined);
     if (known.length > 0 && known.length === machines.length) found.set(milestone, Math.max(...known));
   };
-  const written = ({ claim, facts: { installed } }: HostJson): number | undefined =>
-    installed !== null && installed.claimId === claim?.id ? installed.at : undefined;
   const ready = ({ name }: HostJson): number | undefined =>
     view.machines.some(({ host, nodeReady, phase }) => host === name && nodeReady && phase === 'Running') ? now : undefined;
   all(true, 'controlPlaneClaimed', ({ claim }) => claim?.createdAt);

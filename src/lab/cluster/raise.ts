@@ -7,7 +7,7 @@ import type { Place } from '../place.ts';
 import { textField } from '../plane/door.ts';
 import type { Plane } from '../plane/management.ts';
 import { followCluster } from './follow.ts';
-import type { Followed } from './follow.ts';
+import type { Followed, Screen } from './follow.ts';
 import { kubectl, nodesOf } from './kubectl.ts';
 import type { NodeResult } from './kubectl.ts';
 import { clusterObjects, namespace, otherImageObjects, yamlOf } from './manifest.ts';
@@ -52,11 +52,12 @@ export interface Scene extends Stage {
   readonly plane: Plane;
   readonly wish: ClusterWish;
   readonly began: number;
+  readonly screen: Screen;
 }
 /** From `kubectl apply` to what a person does next; the exit code. */
 export const raise = async (bench: Bench, options: UpOptions, scene: Scene): Promise<number> => {
   const { lab, terminal, interrupt } = bench;
-  const { place, say, crew, plane, wish, began } = scene;
+  const { place, say, crew, plane, wish, began, screen } = scene;
   const files = filesOf(place);
   const manifest = yamlOf('A Kubernetes cluster on the servers of this rack.', clusterObjects(wish));
   await lab.files.write(files.cluster, manifest);
@@ -66,12 +67,10 @@ export const raise = async (bench: Bench, options: UpOptions, scene: Scene): Pro
   say(await kubectl(lab, plane, ['apply', '-f', files.cluster]));
   const followed = await followCluster(lab, {
     door: plane.door,
-    admin: crew.admin,
     name: wish.name,
     hosts: options.hosts,
-    since: lab.clock.now(),
     withinMs: upMs,
-    show: options.json ? undefined : terminal,
+    screen,
     interrupt,
   });
   if (interrupt.aborted) return interrupted;
