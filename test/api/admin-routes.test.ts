@@ -157,6 +157,19 @@ describe('what each path tells', () => {
     statusJson.parse((await call('GET', '/v1/status')).json());
     assert.deepEqual((await call('GET', '/healthz')).json(), { status: 'ok' });
   });
+  test('what an owner has the OS told in its meta-data, and nothing of it where nothing is told', async () => {
+    const { rack, call } = await served();
+    const held = claimOn(readyHost('h1'));
+    const metaData = { provider_id: 'x://1', tags: ['a', 'b'] };
+    assert.ok(held.claim !== null);
+    rack.put({ ...held, claim: { ...held.claim, intent: { ...held.claim.intent, metaData } } });
+    assert.deepEqual(claimJson.parse((await call('GET', '/v1/claims/c-h1')).json()).metaData, metaData);
+    rack.put(held);
+    assert.equal('metaData' in claimJson.parse((await call('GET', '/v1/claims/c-h1')).json()), false);
+    const refused = await call('POST', '/v1/claims', { body: { image: 'debian', metaData: { 'local-hostname': 'eve' } } });
+    assert.equal(refused.status, 400);
+    assert.match(JSON.stringify(refused.json()), /local-hostname/);
+  });
   test('a released claim whose host is being cleaned says so', async () => {
     const { rack, call } = await served();
     rack.put({
