@@ -14,7 +14,7 @@ import type { LivingRack } from '../../kube/living-rack.ts';
 import { chanceOf } from '../../sim/chance.ts';
 import { FaultyDoor, writes } from './faulty-door.ts';
 import type { DoorWish, Rule, Verb } from './faulty-door.ts';
-import { allReady, comes, deleted, herd, images, rollOut, startLife, watched } from './herd.ts';
+import { allReady, comes, deleted, herd, images, machinesOf, paths, readyOf, rollOut, startLife, watched } from './herd.ts';
 import type { HerdWish } from './herd.ts';
 import { Judge } from './judge.ts';
 import { providerObjects } from './provider.ts';
@@ -94,6 +94,23 @@ void describe('machines over a bad line', { ...ground, concurrency: false, timeo
     t.after(() => judge.stop());
     return { wish: { namespace, name: 'c1', workers }, judge };
   };
+  /** Deleted while its hosts cannot be switched off: no machine goes before they are off at last. */
+  const heldOn = async ({ namespace, name }: HerdWish): Promise<void> => {
+    const held = rack.daemon.hosts().filter(({ claim }) => claim?.owner.startsWith(`${namespace}/`));
+    assert.equal(held.length, workers);
+    for (const host of held) rack.keepOn(host.name);
+    assert.equal((await here.door.call('DELETE', `${paths(namespace).clusters}/${name}`)).status, 200);
+    await comes(here, namespace, 'all machines wait for their hosts to be off', async () => {
+      const all = await machinesOf(here, namespace);
+      return all.length < workers || all.every((one) => readyOf(one).word === 'False Deleting');
+    });
+    assert.equal((await machinesOf(here, namespace)).length, workers, 'a machine went while its host ran');
+    for (const { name: host } of held) {
+      rack.keepOn(host, false);
+      // Where its BMC was given up by now, somebody says that it may be tried again.
+      if (rack.host(host).failed !== null) await rack.metal.retry(host);
+    }
+  };
   /** Provisioned, replaced, deleted; nothing may be left behind. */
   const live = async (t: TestContext, wish: HerdWish, judge: Judge): Promise<void> => {
     const { namespace } = wish;
@@ -110,6 +127,7 @@ void describe('machines over a bad line', { ...ground, concurrency: false, timeo
     await comes(here, namespace, 'all machines Ready with the other image', () => allReady(here, namespace, workers, images[1]));
     lap('replaced');
     assert.deepEqual(judge.broken, []);
+    await heldOn(wish);
     await deleted(here, wish);
     lap('gone');
     assert.deepEqual(judge.broken, []);
