@@ -220,3 +220,16 @@ scene('the place of a group outlives the daemon', async (rack) => {
     refused('no-host-fits', /1 where the group must not stand: group g has 1 in its failureDomain a already/),
   );
 });
+scene('what an owner has told in meta-data stays over the generations, until other words are said', async (rack) => {
+  await available(rack, 'h1');
+  const metaData = { 'instance-id': 'device-1', provider_id: 'x://device-1' };
+  await claim(rack, { metaData });
+  await provisioned(rack);
+  const again = (more: object): Promise<unknown> => ask(rack, (daemon) => daemon.rack.reprovision('c1', { image: 'beta', ...more }, as));
+  await again({});
+  await provisioned(rack, 2);
+  assert.deepEqual(hostOf(rack).claim?.intent.metaData, metaData);
+  await again({ metaData: { tags: ['new'] } });
+  await provisioned(rack, 3);
+  assert.deepEqual(hostOf(rack).claim?.intent.metaData, { tags: ['new'] });
+});
