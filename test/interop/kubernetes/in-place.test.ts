@@ -121,11 +121,11 @@ const workers = async (cluster: LivingCluster): Promise<void> => {
   const nodes = await Promise.all(before.map(({ node }) => nodeOf(cluster, node)));
   const tokens = before.map((one) => tokenOf(userDataOf(cluster, one)));
   await guard(cluster, first.node);
+  // Slow enough that a host is seen between two systems: our extension is asked every 15 s.
+  cluster.rack.pace(0.5);
   await cluster.newTemplate('c1-md-0', 'c1-md-0-2', { image: newImage });
   await cluster.rollWorkers('c1-md-0-2', 'v1.34.5');
   await drained(cluster, first);
-  // Slow enough to be seen between two systems: our extension is asked every 15 s.
-  cluster.rack.pace(2);
   const fresh = await cluster.reach('a fresh token', async () => {
     const id = (await freshTokens(cluster)).get(`${cluster.namespace}/${first.name}`);
     return id !== undefined && id;
