@@ -73,14 +73,17 @@ export const capacityOf = (spec: MachineSpec, poolsAllowed: readonly string[], h
   };
 };
 
-/** One kind of template: what its machines would ask for, where it says anything that is understood. */
+/** One kind of template: what its machines would ask for, one after the other; nothing where it says nothing that is understood. */
 export interface TemplateAdapter {
   readonly kind: Kind;
-  specOf(object: KubeObject): MachineSpec | undefined;
+  wishesOf(object: KubeObject): readonly MachineSpec[];
 }
 export const bareMetalTemplate: TemplateAdapter = {
   kind: kinds.bareMetalMachineTemplate,
-  specOf: ({ spec }) => machineTemplateSpec.safeParse(spec ?? {}).data?.template.spec,
+  wishesOf: ({ spec }) => {
+    const parsed = machineTemplateSpec.safeParse(spec ?? {});
+    return parsed.success ? [parsed.data.template.spec] : [];
+  },
 };
 export const templateReconciler = (tools: Tools, adapter: TemplateAdapter = bareMetalTemplate): Reconciler => {
   const { kind } = adapter;
@@ -91,9 +94,11 @@ export const templateReconciler = (tools: Tools, adapter: TemplateAdapter = bare
       const object = tools.cache.get(kind, key);
       if (object === undefined || object.metadata.deletionTimestamp !== undefined) return {};
       if (object.metadata.annotations?.[capi.paused] !== undefined) return {};
-      const spec = adapter.specOf(object);
       const pools = poolsOf(tools.settings.pools, object.metadata.namespace ?? '');
-      const after = spec === undefined ? undefined : capacityOf(spec, pools, await rack.hosts());
+      const wishes = adapter.wishesOf(object);
+      const hosts = wishes.length === 0 ? [] : await rack.hosts();
+      // As machines ask: the first wish that any host could fit.
+      const after = wishes.map((spec) => capacityOf(spec, pools, hosts)).find((one) => one !== undefined);
       const again = { requeueAfterMs: limits.kubeResyncMs };
       if (after === undefined) return again;
       const before = (object.status ?? {}) as Readonly<Record<string, unknown>>;

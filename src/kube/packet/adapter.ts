@@ -103,8 +103,8 @@ export const packetMachine: MachineAdapter = {
 const templateShape = z.object({ template: z.object({ spec: z.record(z.string(), z.unknown()) }) });
 export const packetTemplate: TemplateAdapter = {
   kind: kinds.packetMachineTemplate,
-  specOf: ({ spec }) => {
+  wishesOf: ({ spec }) => {
     const asked = askedBy(templateShape.safeParse(spec ?? {}).data?.template.spec, undefined);
-    return 'spec' in asked ? asked.spec : undefined;
+    return 'spec' in asked ? [asked.spec, ...(asked.otherwise ?? [])] : [];
   },
 };

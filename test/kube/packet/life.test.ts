@@ -291,5 +291,13 @@ test('a PacketMachineTemplate tells what the smallest host of its plan has, and 
   const { capacity, nodeInfo } = status(bench, key, kinds.packetMachineTemplate) as Record<string, Record<string, string>>;
   assert.equal(capacity?.['memory'], '64Gi');
   assert.deepEqual(nodeInfo, { operatingSystem: 'linux', architecture: 'amd64' });
+  const { metadata, spec: said } = template;
+  const listed = {
+    template: { spec: { ...(said as { readonly template: { readonly spec: object } }).template.spec, hardwareReservationID: 'none,h1' } },
+  };
+  bench.api.seed(kinds.packetMachineTemplate, { ...template, metadata: { ...metadata, name: 'listed' }, spec: listed });
+  await bench.world.advance(2_000);
+  const second = status(bench, 'ns/listed', kinds.packetMachineTemplate)['capacity'] as Record<string, string>;
+  assert.equal(second['memory'], '64Gi', 'a reservation that nobody has does not hide the next one');
   await started.stop();
 });
