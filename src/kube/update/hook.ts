@@ -34,6 +34,7 @@ export const updateMachineRequest = requestOf('UpdateMachine', { desired: ofMach
 export type UpdateMachineRequest = z.infer<typeof updateMachineRequest>;
 const version = z.string().min(1).max(64);
 export const upgradePlanRequest = requestOf('GenerateUpgradePlan', {
+  cluster: maybe,
   fromControlPlaneKubernetesVersion: version,
   toKubernetesVersion: version,
 });

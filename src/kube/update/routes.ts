@@ -22,7 +22,7 @@ import {
 } from './hook.ts';
 import type { Handler, Outcome, Patch } from './hook.ts';
 import type { Progress } from './reimage.ts';
-import { tellStopped } from './stopped.ts';
+import { tellNoPlan, tellStopped } from './stopped.ts';
 import type { StoppedParts } from './stopped.ts';
 import { updateMachine } from './update-machine.ts';
 import type { UpdateParts } from './update-machine.ts';
@@ -154,7 +154,10 @@ export const updateRoutes = (parts: RouteParts): readonly Route[] => {
     }),
     hookRoute(log, handlers.upgradePlan, upgradePlanRequest, async (request) => {
       const plan = upgradePlan(request.fromControlPlaneKubernetesVersion, request.toKubernetesVersion, await metal.images());
-      if ('refused' in plan) return failure(plan.refused);
+      if ('refused' in plan) {
+        if (request.cluster) await tellNoPlan(parts, request.cluster, plan.refused);
+        return failure(plan.refused);
+      }
       return { ...success(), controlPlaneUpgrades: plan.steps.map((version) => ({ version })) };
     }),
   ];

@@ -46,7 +46,7 @@ for (const name of names)
     assert.equal(answer.text, JSON.stringify(response));
   });
 
-test('a rollout that is stopped is told at its MachineDeployment; one that may replace is not', async () => {
+test('what our answers stop is told where people look, and nothing else is', async () => {
   const lab = aLab();
   const meta = { name: 'md', namespace: 'ns' };
   lab.api.seed(kinds.machineDeployment, { apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'MachineDeployment', metadata: meta });
@@ -54,16 +54,20 @@ test('a rollout that is stopped is told at its MachineDeployment; one that may r
   const events: EventSink = {
     record: ({ kind, metadata: { name } }, { reason, note }) => void notes.push(`${kind} ${name} ${reason}: ${note}`),
   };
-  for (const vector of ['stop', 'no']) {
-    const { path, request } = JSON.parse(readFileSync(new URL(`can-update-machineset-${vector}.json`, folder), 'utf8')) as Vector;
-    const text = JSON.stringify(request).replaceAll('"labels":{', '"labels":{"cluster.x-k8s.io/deployment-name":"md",');
-    const route = updateRoutes({ ...lab.parts, events }).find((one) => one.path === path);
+  const routes = updateRoutes({ ...lab.parts, events });
+  for (const vector of ['can-update-machineset-stop', 'can-update-machineset-no', 'upgrade-plan', 'upgrade-plan-no-image']) {
+    const { path, request } = JSON.parse(readFileSync(new URL(`${vector}.json`, folder), 'utf8')) as Vector;
+    const cluster = { apiVersion: 'cluster.x-k8s.io/v1beta2', kind: 'Cluster', metadata: { name: 'c1', namespace: 'ns' }, spec: {} };
+    const sent = path.includes('upgradeplan') ? { ...request, cluster } : request;
+    const text = JSON.stringify(sent).replaceAll('"labels":{', '"labels":{"cluster.x-k8s.io/deployment-name":"md",');
+    const route = routes.find((one) => one.path === path);
     assert.ok(route);
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     await send(route, text);
   }
-  assert.equal(notes.length, 1);
+  assert.equal(notes.length, 2);
   assert.match(notes[0] ?? '', /^MachineDeployment md RolloutStopped: in-place update not possible, and the rollout is stopped: \S/);
+  assert.match(notes[1] ?? '', /^Cluster c1 NoUpgradePlan: \S/);
 });
 
 const updatePath = `/${hookApi}/updatemachine/remuda-update-machine`;
