@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { capi, ours } from '../../../src/kube/names.ts';
-import { kinds } from '../../../src/kube/objects.ts';
 import { field, items, textField } from '../../../src/lab/plane/door.ts';
 import type { PlaneObject } from '../../../src/lab/plane/door.ts';
 import type { LivingCluster } from './living-cluster.ts';
@@ -156,12 +155,7 @@ const stops = async (cluster: LivingCluster): Promise<void> => {
   await cluster.rollWorkers('c1-md-0-3');
   const why = /in-place update not possible, and the rollout is to stop: a new image of the host does not cover infrastructure disk/;
   await cluster.reach('Cluster API is told why', async () => why.test(logOf(cluster, 'capi-core')));
-  const note = await cluster.reach('people are told why', async () =>
-    items(await cluster.on.door.get(cluster.path(kinds.event)))
-      .filter((event) => textField(event, 'regarding', 'name') === 'c1-md-0' && textField(event, 'reason') === 'RolloutStopped')
-      .map((event) => textField(event, 'note'))
-      .at(0),
-  );
+  const note = await cluster.reach('people are told why', () => cluster.eventOf('c1-md-0', 'RolloutStopped'));
   assert.match(
     note,
     /^in-place update not possible, and the rollout is stopped: a new image of the host does not cover infrastructure disk/,

@@ -63,6 +63,12 @@ export class LivingCluster {
   get(kind: Kind, name: string): Promise<unknown> {
     return this.on.door.get(this.path(kind, name));
   }
+  /** What an event of this reason at this object says. */
+  async eventOf(name: string, reason: string): Promise<string | undefined> {
+    const events = await this.list(kinds.event);
+    const found = events.find((event) => said(event, 'regarding', 'name') === name && said(event, 'reason') === reason);
+    return found === undefined ? undefined : said(found, 'note');
+  }
   async patch(kind: Kind, name: string, patch: unknown): Promise<void> {
     await merge(this.on.door, this.path(kind, name), patch);
   }
