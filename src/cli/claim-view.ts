@@ -43,11 +43,11 @@ export const renderClaim = (claim: ClaimJson, { style, now }: Look): string => {
   return `${style('bold', plainText(claim.id))}\n${renderDetails(details, style)}`;
 };
 
-/** Nothing was changed: what a claim would do, disk by disk, the written ones in red. */
+/** Nothing was changed: what a claim, a generation or a release would do, disk by disk, the written ones in red. */
 export const renderDryRun = (runs: readonly DryRunJson[], { style }: Look): string => {
   if (runs.length === 0) return 'No host could be taken: none is available. See: remuda host list\n';
   const parts = runs.map((run) => {
-    const verdict = run.allowed ? style('good', 'would be claimed') : style('bad', 'would be refused');
+    const verdict = run.allowed ? style('good', 'would be done') : style('bad', 'would be refused');
     const head = `${style('bold', plainText(run.host))}  ${verdict}: ${plainText(run.reason)}${run.image === null ? '' : `  (image ${plainText(run.image)})`}\n`;
     const disks =
       run.disks.length === 0

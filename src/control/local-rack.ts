@@ -12,6 +12,7 @@ import { bmcOf, enrol, enrolMany } from './enrolling.ts';
 import { intentOf, networkOn } from './intent.ts';
 import type { Wanted } from './intent.ts';
 import type { Keeper } from './keeper.ts';
+import type { Presence } from './presence.ts';
 import { changeMacs, locate, power, setBmc } from './person.ts';
 import type { Accept, Asker, ClaimStanding, Describe, DryRun, HostView, Rack, ReleaseWish, Reprovision } from './rack.ts';
 import { bmcClash, identityClash, placeClash, rosterOf } from './roster.ts';
@@ -27,17 +28,24 @@ const indexOf = (hosts: readonly Host[]): IdentityIndex => {
 /** A reservation whose time is over stands in the record until somebody writes it, and is shown to nobody. */
 const withoutPast = (host: Host, now: number): Host =>
   (host.reservation ?? null) === null || reservationOf(host, now) !== undefined ? host : { ...host, reservation: null };
+/** In one plain sentence; what the last plan said counts for the version that it was made for. */
+const doingOf = (host: Host, { doing, packet }: Presence): string => {
+  if (host.held !== null) return `held by ${host.held.by}: ${host.held.why}`;
+  const planned = doing?.version === host.version ? doing.text : undefined;
+  if (planned === undefined && host.failed === null && host.state === 'provisioned') return 'runs its image';
+  if (planned === undefined && host.failed === null && host.state === 'available') return 'may be claimed';
+  // A packet does not change the host, so nobody has planned anew since.
+  if (planned === 'waiting for the first packet' && packet !== undefined && packet.at >= (host.boot?.openedAt ?? Infinity))
+    return `waiting for the agent; last seen: ${packet.text}`;
+  return planned ?? 'about to take its next step';
+};
 const viewOf = ({ presence, world }: RackParts, host: Host, index: IdentityIndex): HostView => {
-  const { doing, progress } = presence.of(host.id);
+  const here = presence.of(host.id);
+  const { progress } = here;
   const busy = progress !== undefined && host.job?.id === progress.job;
   return {
     host: withoutPast(host, world.clock.now()),
-    doing:
-      host.held === null
-        ? doing?.version === host.version
-          ? doing.text
-          : 'about to take its next step'
-        : `held by ${host.held.by}: ${host.held.why}`,
+    doing: doingOf(host, here),
     ...(busy ? { progress } : {}),
     conflicts: conflictsOf(host, index),
   };

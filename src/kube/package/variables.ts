@@ -37,7 +37,7 @@ const table = {
   KUBE_VIP_IMAGE: { value: 'ghcr.io/kube-vip/kube-vip:v0.9.2', meaning: 'kube-vip; taken from there unless the OS image brings it' },
   KUBE_VIP_INTERFACE: { value: 'eth0', meaning: 'interface of the control planes that carries the address of the endpoint' },
   // Of the provider.
-  REMUDA_URL: { meaning: "URL of the rack's daemon as the pods of the management cluster reach it: https://10.0.0.2:7443" },
+  REMUDA_URL: { meaning: "URL of the rack's daemon as the pods of the management cluster reach it (api.listen): https://10.0.0.2:7471" },
   REMUDA_TOKEN: { meaning: 'a token of that daemon with the role operator (remuda token create)' },
   REMUDA_TRUST: {
     meaning:
