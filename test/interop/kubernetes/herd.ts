@@ -84,7 +84,7 @@ export const scale = (here: TestPlane, { namespace, name }: HerdWish, replicas: 
   patched(here, `${paths(namespace).deployments}/${name}`, { spec: { replicas } });
 
 /** On a machine that others keep busy; quiet, it is seconds. */
-const patienceMs = 240_000;
+const patienceMs = 400_000;
 /** Waits, and tells all about the machines where it waits in vain. */
 export const comes = async <T>(
   here: TestPlane,
