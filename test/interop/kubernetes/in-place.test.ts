@@ -121,7 +121,7 @@ const workers = async (cluster: LivingCluster): Promise<void> => {
   const tokens = before.map((one) => tokenOf(userDataOf(cluster, one)));
   await guard(cluster, first.node);
   // Slow enough that a host is seen between two systems: our extension is asked every 15 s.
-  cluster.rack.pace(0.5);
+  cluster.rack.pace(0.3);
   await cluster.newTemplate('c1-md-0', 'c1-md-0-2', { image: newImage });
   await cluster.rollWorkers('c1-md-0-2', 'v1.34.5');
   await drained(cluster, first);
