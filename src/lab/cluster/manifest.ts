@@ -45,6 +45,9 @@ const withoutRegistry = { ...nodeRegistration, imagePullPolicy: 'Never' };
 /** Of each node alone, so that it is Ready without a network add-on; such an add-on wins over it. */
 const podNetwork = { preKubeadmCommands: ['remuda-pod-network 10.244.0.0/24'] };
 
+/** There is one of each: it need not win a lease, nor end where a busy machine made it miss one. */
+const alone = { extraArgs: [{ name: 'leader-elect', value: 'false' }] };
+
 const writer = (name: string) => ({
   object: (group: keyof typeof apis, kind: string, suffix: string, spec: unknown): PlaneObject => ({
     apiVersion: `${apis[group]}/v1beta2`,
@@ -67,7 +70,7 @@ const controlPlane = (write: Writer): readonly PlaneObject[] => [
     version: kubernetesVersion,
     machineTemplate: { spec: { infrastructureRef: write.ref('infra', 'BareMetalMachineTemplate', '-control-plane') } },
     kubeadmConfigSpec: {
-      clusterConfiguration: { etcd: { local: { imageTag: etcdImageTag } } },
+      clusterConfiguration: { etcd: { local: { imageTag: etcdImageTag } }, controllerManager: alone, scheduler: alone },
       // Add-ons would be pulled; a cluster for trying things is Ready without them.
       initConfiguration: { nodeRegistration: withoutRegistry, skipPhases: ['addon/coredns', 'addon/kube-proxy'], timeouts },
       joinConfiguration: { nodeRegistration: withoutRegistry, timeouts },
