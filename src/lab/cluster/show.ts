@@ -48,14 +48,21 @@ export const clusterSummary = (times: Times, seconds: number, memory: MemoryMiB)
     '',
   ].join('\n');
 
+const reasonLettersMost = 240;
+/** The beginning of what conditions say: the whole of it stands at the host or in the cluster. */
+const short = (reason: string): string => {
+  const line = reason.replaceAll(/\s+/g, ' ').trim();
+  return line.length <= reasonLettersMost ? line : `${line.slice(0, reasonLettersMost)}…`;
+};
+
 /** Why it is not up, as far as anybody says. */
 export const complaint = ({ why, machines }: ClusterView, hosts: readonly HostJson[]): string =>
   [
     'the cluster is not up:',
     ...hosts.flatMap(({ name, failed }) => (failed === null ? [] : [`  ${name} failed: ${failed.reason}`])),
     ...machines.flatMap(({ name, phase, nodeReady, why: reason }) =>
-      phase === 'Running' && nodeReady ? [] : [`  Machine ${name}: ${phase}${reason === '' ? '' : `: ${reason.replaceAll('\n', ' ')}`}`],
+      phase === 'Running' && nodeReady ? [] : [`  Machine ${name}: ${phase}${reason === '' ? '' : `: ${short(reason)}`}`],
     ),
-    ...(why === '' ? [] : [`  Cluster: ${why.replaceAll('\n', ' ')}`]),
+    ...(why === '' ? [] : [`  Cluster: ${short(why)}`]),
     '',
   ].join('\n');
