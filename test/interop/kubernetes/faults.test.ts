@@ -14,7 +14,7 @@ import type { LivingRack } from '../../kube/living-rack.ts';
 import { chanceOf } from '../../sim/chance.ts';
 import { FaultyDoor, writes } from './faulty-door.ts';
 import type { DoorWish, Rule, Verb } from './faulty-door.ts';
-import { allReady, comes, deleted, herd, images, machinesOf, paths, readyOf, rollOut, startLife, watched } from './herd.ts';
+import { allReady, comes, herd, images, machinesOf, paths, readyOf, rollOut, startLife, watched } from './herd.ts';
 import type { HerdWish } from './herd.ts';
 import { Judge } from './judge.ts';
 import { providerObjects } from './provider.ts';
@@ -97,7 +97,7 @@ void describe('machines over a bad line', { ...ground, concurrency: false, timeo
     return { wish: { namespace, name: 'c1', workers }, judge };
   };
   /** Deleted while its hosts cannot be switched off: no machine goes before they are off at last. */
-  const heldOn = async ({ namespace, name }: HerdWish): Promise<void> => {
+  const goes = async ({ namespace, name }: HerdWish): Promise<void> => {
     const held = rack.daemon.hosts().filter(({ claim }) => claim?.owner.startsWith(`${namespace}/`));
     assert.equal(held.length, workers);
     for (const host of held) rack.keepOn(host.name);
@@ -107,11 +107,12 @@ void describe('machines over a bad line', { ...ground, concurrency: false, timeo
       return all.length < workers || all.every((one) => readyOf(one).word === 'False Deleting');
     });
     assert.equal((await machinesOf(here, namespace)).length, workers, 'a machine went while its host ran');
-    for (const { name: host } of held) {
-      rack.keepOn(host, false);
-      // Where its BMC was given up by now, somebody says that it may be tried again.
-      if (rack.host(host).failed !== null) await rack.metal.retry(host);
-    }
+    for (const { name: host } of held) rack.keepOn(host, false);
+    await comes(here, namespace, 'the Cluster is gone', async () => {
+      // A BMC that is given up, now or a little later: somebody says that it may be tried again.
+      for (const { name: host } of held) if (rack.host(host).failed !== null) await rack.metal.retry(host);
+      return (await here.door.get(`${paths(namespace).clusters}/${name}`)) === undefined;
+    });
   };
   /** Provisioned, replaced, deleted; nothing may be left behind. */
   const live = async (t: TestContext, wish: HerdWish, judge: Judge): Promise<void> => {
@@ -129,8 +130,7 @@ void describe('machines over a bad line', { ...ground, concurrency: false, timeo
     await comes(here, namespace, 'all machines Ready with the other image', () => allReady(here, namespace, workers, images[1]));
     lap('replaced');
     assert.deepEqual(judge.broken, []);
-    await heldOn(wish);
-    await deleted(here, wish);
+    await goes(wish);
     lap('gone');
     assert.deepEqual(judge.broken, []);
     const claims = new Set(judge.calls.filter(({ verb }) => verb === 'claim').map(({ claimId }) => claimId));
