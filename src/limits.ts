@@ -91,9 +91,9 @@ export const limits = {
   /** What no watch tells (an address, a Secret, the power of a host) is looked at so often. */
   kubeLookAgainMs: 10_000,
   /** A condition whose message alone changed, and facts beside it, are written no more often than this. */
-  kubeQuietMs: 15_000,
+  kubeQuietMs: 30_000,
   /** One host of the mirror is written no more often than this. */
-  kubeMirrorMs: 5_000,
+  kubeMirrorMs: 20_000,
   /** A released host that was not seen off by then is told of as `OffNotVerified`. */
   kubeOffVerifiedMs: 5 * 60_000,
   /** Of the requests that Cluster API's hooks bring: six objects of at most 1.5 MiB. */
