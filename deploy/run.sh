@@ -81,8 +81,8 @@ case $command in
     tests appliance "$@"
     ;;
   test:lab)
-    set_up unit lab go
-    tests images lab "$@"
+    set_up unit lab kube
+    tests images cluster lab "$@"
     ;;
   sim)
     set_up

@@ -13,7 +13,7 @@ interface Group {
   readonly without?: readonly string[];
   /** Files at the same time: those that start servers, namespaces or QEMU run alone. */
   readonly atOnce: number;
-  /** Only computes, in virtual time: it runs beside the groups between it and those that need the whole machine, and is reported after them. */
+  /** Runs beside the groups between it and those that need the whole machine, and is reported before these. */
   readonly isAside?: true;
   /** Servers in QEMU: nothing runs beside it. */
   readonly isAlone?: true;
@@ -25,10 +25,12 @@ const groups: Readonly<Record<string, Group>> = {
   sim: { files: 'test/sim/**/*.test.ts', atOnce: Math.max(1, availableParallelism() - 1), isAside: true },
   images: { files: 'test/images/**/*.test.ts', atOnce: 1 },
   interop: { files: 'test/interop/**/*.test.ts', without: ['test/interop/kubernetes/**'], atOnce: 1 },
+  // With a plane of its own: it mostly waits for two servers in QEMU, as the next one does for its controllers.
+  cluster: { files: 'test/lab/cluster.test.ts', atOnce: 1, isAside: true },
   kubernetes: { files: 'test/interop/kubernetes/**/*.test.ts', atOnce: 1 },
   deploy: { files: 'test/deploy/**/*.test.ts', atOnce: 1 },
   appliance: { files: 'test/appliance/**/*.test.ts', atOnce: 1 },
-  lab: { files: 'test/lab{,-qemu}/**/*.test.ts', atOnce: 1, isAlone: true },
+  lab: { files: 'test/lab{,-qemu}/**/*.test.ts', without: ['test/lab/cluster.test.ts'], atOnce: 1, isAlone: true },
   bench: { files: 'test/bench/**/*.test.ts', atOnce: 1 },
 };
 const all = Object.keys(groups).filter((name) => name !== 'bench');
