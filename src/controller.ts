@@ -8,10 +8,11 @@ import { startProvider } from './provider.ts';
 import type { Provider } from './provider.ts';
 import { parseIpv4 } from './wire/address.ts';
 import type { Ipv4 } from './wire/address.ts';
-import { identityFrom } from './world/certificate.ts';
+import { identityFromFiles } from './world/certificate.ts';
+import { ended } from './world/ending.ts';
 import { prometheusMeter } from './world/meter.ts';
 import type { PrometheusMeter } from './world/meter.ts';
-import type { Identity, Listener, Route, World } from './world/world.ts';
+import type { Listener, Route, World } from './world/world.ts';
 
 const addressOf = (text: string): Ipv4 => {
   const address = parseIpv4(text);
@@ -22,11 +23,6 @@ const sourceOf = ({ kubeconfig, context }: ControllerWish): KubeSource => {
   const more = context === undefined ? {} : { context };
   return kubeconfig === undefined ? { is: 'usual', ...more } : { is: 'file', path: kubeconfig, ...more };
 };
-const extensionIdentity = async (world: World, { certificate, key }: NonNullable<ControllerWish['extension']>): Promise<Identity> => {
-  const text = async (path: string): Promise<string> => new TextDecoder().decode(await world.files.read(path));
-  return identityFrom({ certificate: await text(certificate), key: await text(key) }, `${certificate} and ${key}`, world.clock.now());
-};
-
 const plain = (status: number, body: string) => ({ status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body });
 /** For whoever keeps the process alive: it lives, it works, and what it counts. */
 const healthRoutes = (provider: () => Provider | undefined, meter: PrometheusMeter): readonly Route[] => {
@@ -51,12 +47,6 @@ const healthRoutes = (provider: () => Provider | undefined, meter: PrometheusMet
     },
   ];
 };
-const ended = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-
 /** Works until `until`, and ends in good order while the world still stands. Throws `bad-config` and what listening throws. */
 export const runController = async (
   world: World,
@@ -90,7 +80,7 @@ export const runController = async (
           : {
               extension: {
                 at: { address: addressOf(extension.address), port: extension.port },
-                identity: await extensionIdentity(world, extension),
+                identity: await identityFromFiles(world.files, extension, clock.now()),
               },
             }),
       },

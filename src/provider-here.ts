@@ -83,7 +83,7 @@ export const provideHere = (parts: Parts): ProviderHere => {
     problem: () => {
       const told = provider?.controllers.ready();
       if (told === undefined) return failure;
-      return told.ready || told.why.startsWith('another controller') ? undefined : told.why;
+      return told.ready || told.isInLine === true ? undefined : told.why;
     },
     reading: () => provider?.controllers.reading() ?? [],
     stop: async () => {

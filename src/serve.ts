@@ -19,7 +19,8 @@ import { provideHere } from './provider-here.ts';
 import type { ProviderHere } from './provider-here.ts';
 import { readingOf, statusOf, unreadyOf } from './status.ts';
 import type { Watched } from './status.ts';
-import { identityFrom, validUntil } from './world/certificate.ts';
+import { identityFromFiles, validUntil } from './world/certificate.ts';
+import { ended } from './world/ending.ts';
 import { prometheusMeter } from './world/meter.ts';
 import type { PrometheusMeter } from './world/meter.ts';
 import type { Files, HttpListen, Identity, Listener, World } from './world/world.ts';
@@ -53,10 +54,8 @@ const firstTokenText = (token: string): string =>
 const identityOf = async (world: World, { tls }: ApiListener, daemon: Daemon): Promise<Identity | undefined> => {
   if (tls === 'none') return undefined;
   if (tls === 'self-signed') return daemon.identity;
-  const text = async (path: string): Promise<string> => new TextDecoder().decode(await world.files.read(path));
-  const where = `${tls.certificate} and ${tls.key}`;
   try {
-    return identityFrom({ certificate: await text(tls.certificate), key: await text(tls.key) }, where, world.clock.now());
+    return await identityFromFiles(world.files, tls, world.clock.now());
   } catch (cause) {
     if (codeOf(cause) !== 'not-found') throw cause;
     throw new RemudaError('bad-config', `the API's certificate: ${reasonOf(cause)}`, { cause });
@@ -191,12 +190,6 @@ const listenForPeople = async (served: Served): Promise<readonly Listener[]> => 
   }
   return listeners;
 };
-
-const ended = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 /** Serves until it is asked to end, and ends in good order while the world still stands; throws what `startDaemon` and the listeners throw. */
 export const serve = async (world: World, config: Config, options: ServeOptions): Promise<void> => {

@@ -2,19 +2,11 @@
  * What the provider needs of the rack, without its secrets: BMC passwords and user data go in, never out. Once over the Rack of this
  * process (local-metal.ts), once over the API of a daemon elsewhere (remote-metal.ts), under one suite.
  */
-import type { HostJson, ImageJson, TimelineRowJson } from '../api/types.ts';
+import type { HostJson, ImageJson, StandingJson, TimelineRowJson } from '../api/types.ts';
 import type { ClaimRequest, PowerVerb, ReleaseWish, Reprovision } from '../control/rack.ts';
 
-/** What became of a claim. */
-export type Standing =
-  /** No claim of this ID was ever made. */
-  | { readonly is: 'unknown' }
-  /** It holds this host. */
-  | { readonly is: 'held'; readonly host: HostJson }
-  /** It was released and its host is being cleaned; `offAt`: when the host was seen to be off since the release, null until then. */
-  | { readonly is: 'leaving'; readonly host: HostJson; readonly offAt: number | null }
-  /** It was released, and its host is clean. */
-  | { readonly is: 'over' };
+/** What became of a claim, in the words of the API. */
+export type Standing = StandingJson;
 
 export interface Metal {
   hosts(): Promise<readonly HostJson[]>;

@@ -18,12 +18,6 @@ export interface Stage {
 }
 /** 128 and SIGINT, as shells count. */
 export const interrupted = 130;
-/** Resolves when the person wants it to end. */
-export const ended = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 export const cacheOf = (env: Terminal['env']): string => env['REMUDA_CACHE'] ?? `${env['HOME'] ?? '/root'}/.cache/remuda`;
 
 /** Disks, database and notes of an earlier run. The folder is the laboratory's own. */

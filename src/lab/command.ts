@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { RemudaError, reasonOf } from '../errors.ts';
 import { adminOf } from './admin.ts';
-import { cacheOf, clear, ended } from './bench.ts';
+import { cacheOf, clear } from './bench.ts';
 import type { Bench } from './bench.ts';
 import { removeRackNet } from './net.ts';
 import { withUpOptions } from './options.ts';
@@ -15,6 +15,7 @@ import type { RackQuirks } from './rack.ts';
 import { resultsOf } from './provision.ts';
 import { hostBar } from './show.ts';
 import { up } from './up.ts';
+import { ended } from '../world/ending.ts';
 
 const down = async ({ lab, terminal }: Bench, name: string): Promise<number> => {
   const place = placeOf(cacheOf(terminal.env), name);

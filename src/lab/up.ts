@@ -1,6 +1,6 @@
 /** `remuda lab up`: builds what hosts boot, starts the rack and the daemon, provisions every server, and leaves nothing behind. */
 import { RemudaError } from '../errors.ts';
-import { cacheOf, clear, ended, giveBack, interrupted } from './bench.ts';
+import { cacheOf, clear, giveBack, interrupted } from './bench.ts';
 import type { Bench, Say, Stage } from './bench.ts';
 import { build } from './build.ts';
 import { clusterLifetime } from './cluster/lifetime.ts';
@@ -14,6 +14,7 @@ import { placeOf, readNote, writeNote } from './place.ts';
 import type { Place, RackSpec } from './place.ts';
 import { provisionAll, resultsOf } from './provision.ts';
 import { isWhole, summary } from './show.ts';
+import { ended } from '../world/ending.ts';
 
 const minute = 60_000;
 const provisionMs = 15 * minute;

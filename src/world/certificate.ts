@@ -3,7 +3,7 @@ import { X509Certificate, createHash, createPrivateKey, createPublicKey, generat
 import { promisify } from 'node:util';
 import { RemudaError, reasonOf } from '../errors.ts';
 import { parseIpv4 } from '../wire/address.ts';
-import type { Identity } from './world.ts';
+import type { Files, Identity } from './world.ts';
 
 const dayMs = 24 * 3600_000;
 /** The daemon is pinned, not renewed: a certificate that ends would take every claimed host's connection with it. */
@@ -128,4 +128,14 @@ export const identityFrom = (given: { readonly certificate: string; readonly key
   if (Date.parse(certificate.validTo) <= nowMs)
     throw new RemudaError('bad-config', `${where}: the certificate ended on ${certificate.validTo}: renew it`);
   return { ...given, fingerprint: fingerprintOf(certificate.raw) };
+};
+
+/** The same from two PEM files; `not-found` where one is not there. */
+export const identityFromFiles = async (
+  files: Pick<Files, 'read'>,
+  { certificate, key }: { readonly certificate: string; readonly key: string },
+  nowMs: number,
+): Promise<Identity> => {
+  const text = async (path: string): Promise<string> => new TextDecoder().decode(await files.read(path));
+  return identityFrom({ certificate: await text(certificate), key: await text(key) }, `${certificate} and ${key}`, nowMs);
 };

@@ -21,7 +21,9 @@ export interface StartedControllers {
   /** Resolves when all has ended; never rejects. */
   readonly done: Promise<void>;
   /** Are reconcilers at work? Else why not, for people. */
-  ready(): { readonly ready: true } | { readonly ready: false; readonly why: string };
+  ready():
+    | { readonly ready: true }
+    | { readonly ready: false; readonly why: string; /** Another one works: this is as it should be. */ readonly isInLine?: true };
   /** Gauges of this moment, for the meter. */
   reading(): readonly { readonly name: GaugeName; readonly labels?: Labels; readonly value: number }[];
 }
@@ -88,7 +90,11 @@ export const startControllers = ({ identity, limits = usualLimits, ...options }:
       if (current?.isReady === true) return { ready: true };
       if (signal.aborted) return { ready: false, why: 'the controllers were stopped' };
       if (current === undefined)
-        return { ready: false, why: `another controller holds the lease ${identity?.namespace ?? ''}/${identity?.lease ?? 'remuda'}` };
+        return {
+          ready: false,
+          isInLine: true,
+          why: `another controller holds the lease ${identity?.namespace ?? ''}/${identity?.lease ?? 'remuda'}`,
+        };
       return { ready: false, why: `the API server was not heard yet on ${current.waitingFor.join(', ')}` };
     },
     reading: () => readingOf(current, lease?.isHeld ?? true),

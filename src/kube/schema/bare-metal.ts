@@ -6,10 +6,11 @@ import {
   conditions,
   diskRule,
   endpoint,
+  hostFacts,
   hostSelector,
   initialization,
-  int64,
   labelMap,
+  observedGeneration,
   placement,
   poolReference,
   providerId,
@@ -17,8 +18,6 @@ import {
   templateMeta,
 } from './fields.ts';
 import { claimIdIsFixed, hostOrSelector, notInTemplates, providerIdIsFixed, ruled } from './rules.ts';
-
-const observedGeneration = int64.describe('The generation that this status speaks of.').optional();
 
 /** Without the rules about change: templates have others. */
 const machineFields = z.object({
@@ -59,17 +58,7 @@ export const machineStatus = z.object({
   addresses: z.array(address).max(128).describe('Addresses of the host, for the Machine.').optional(),
   failureDomain: z.string().min(1).max(256).describe('Where the host stands.').optional(),
   conditions: conditions.optional(),
-  host: z
-    .object({
-      name: z.string().max(64).describe('Its name in the rack.'),
-      id: z.string().max(64).describe('Its ID in the rack.'),
-      state: z.string().max(32).describe('Such as provisioning or provisioned.'),
-      power: z.string().max(16).describe('on, off or unknown.'),
-    })
-    .describe('The host, for people; what counts is the claim.')
-    .optional(),
-  claimGeneration: z.int32().min(0).describe('Generation of the claim: each re-image is the next one.').optional(),
-  imageDigest: z.string().max(128).describe('Digest of the image that was read back from the disk.').optional(),
+  ...hostFacts,
   observedGeneration,
 });
 export type MachineStatus = z.infer<typeof machineStatus>;

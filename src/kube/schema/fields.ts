@@ -125,3 +125,19 @@ export const addressFromPool = z.object({
   pool: poolReference,
   nameservers: z.array(z.string().max(64)).max(8).describe('DNS servers that the OS asks.').optional(),
 });
+/** Of any status. */
+export const observedGeneration = int64.describe('The generation that this status speaks of.').optional();
+/** What every kind of machine tells of its host. */
+export const hostFacts = {
+  host: z
+    .object({
+      name: z.string().max(64).describe('Its name in the rack.'),
+      id: z.string().max(64).describe('Its ID in the rack.'),
+      state: z.string().max(32).describe('Such as provisioning or provisioned.'),
+      power: z.string().max(16).describe('on, off or unknown.'),
+    })
+    .describe('The host, for people; what counts is the claim.')
+    .optional(),
+  claimGeneration: z.int32().min(0).describe('Generation of the claim: each re-image is the next one.').optional(),
+  imageDigest: z.string().max(128).describe('Digest of the image that was read back from the disk.').optional(),
+};

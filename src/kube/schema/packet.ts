@@ -1,7 +1,7 @@
 /** PacketCluster, PacketMachine and their templates (v1beta1): what cluster-api-provider-packet v0.9.0 had, and what our own kinds have. */
 import { z } from 'zod';
 import { machineSpec, machineTemplateStatus } from './bare-metal.ts';
-import { address, endpoint, initialization, int64, providerId, templateMeta } from './fields.ts';
+import { address, endpoint, hostFacts, initialization, int64, observedGeneration, providerId, templateMeta } from './fields.ts';
 import { claimIdIsFixed, fixed, hostOrSelector, notBoth, notInTemplates, providerIdIsFixed, ruled } from './rules.ts';
 
 const metro = z.string().max(63);
@@ -70,18 +70,8 @@ export const packetMachineStatus = z.object({
   failureMessage: z.string().max(32_768).describe('Of the old provider; not written any more.').optional(),
   failureDomain: z.string().min(1).max(256).describe('Where the host stands.').optional(),
   conditions: looseConditions.optional(),
-  host: z
-    .object({
-      name: z.string().max(64).describe('Its name in the rack.'),
-      id: z.string().max(64).describe('Its ID in the rack.'),
-      state: z.string().max(32).describe('Such as provisioning or provisioned.'),
-      power: z.string().max(16).describe('on, off or unknown.'),
-    })
-    .describe('The host, for people; what counts is the claim.')
-    .optional(),
-  claimGeneration: z.int32().min(0).describe('Generation of the claim: each re-image is the next one.').optional(),
-  imageDigest: z.string().max(128).describe('Digest of the image that was read back from the disk.').optional(),
-  observedGeneration: int64.describe('The generation that this status speaks of.').optional(),
+  ...hostFacts,
+  observedGeneration,
 });
 export type PacketMachineStatus = z.infer<typeof packetMachineStatus>;
 
@@ -111,7 +101,7 @@ export const packetClusterStatus = z.object({
   ready: z.boolean().describe('The cluster has its endpoint; for Cluster API v1beta1.').optional(),
   initialization: initialization.optional(),
   conditions: looseConditions.optional(),
-  observedGeneration: int64.describe('The generation that this status speaks of.').optional(),
+  observedGeneration,
 });
 export type PacketClusterStatus = z.infer<typeof packetClusterStatus>;
 export const packetClusterTemplateSpec = z.object({

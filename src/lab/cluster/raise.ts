@@ -1,5 +1,5 @@
 /** From `kubectl apply` to what a person does next with the cluster. */
-import { cacheOf, ended, giveBack, interrupted } from '../bench.ts';
+import { cacheOf, giveBack, interrupted } from '../bench.ts';
 import type { Bench, Stage } from '../bench.ts';
 import type { Crew } from '../crew.ts';
 import type { UpOptions } from '../options.ts';
@@ -14,6 +14,7 @@ import { clusterObjects, namespace, otherImageObjects, yamlOf } from './manifest
 import type { ClusterWish } from './manifest.ts';
 import { memoryOf } from './memory.ts';
 import { clusterSummary, complaint } from './show.ts';
+import { ended } from '../../world/ending.ts';
 
 /** Emulated and on two busy cores it takes a quarter of an hour. */
 const upMs = 45 * 60_000;

@@ -1,7 +1,7 @@
 /** `remuda lab plane`: a management cluster with Cluster API and no nodes, until Ctrl-C; with a stand-in control plane of one cluster where it is asked for. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-import { cacheOf, ended } from '../bench.ts';
+import { cacheOf } from '../bench.ts';
 import type { Bench } from '../bench.ts';
 import { rackNet } from '../net.ts';
 import { planeBinaries } from './binaries.ts';
@@ -10,6 +10,7 @@ import { startPlane } from './management.ts';
 import type { Plane } from './management.ts';
 import { startWorkloadPlane } from './workload.ts';
 import type { WorkloadPlane } from './workload.ts';
+import { ended } from '../../world/ending.ts';
 
 export interface PlaneCommandOptions {
   readonly name: string;
