@@ -90,6 +90,8 @@ export const limits = {
   kubeEventsMax: 1_024,
   /** What no watch tells (an address, a Secret, the power of a host) is looked at so often. */
   kubeLookAgainMs: 10_000,
+  /** What comes in the same `kubectl apply` is looked for again so soon. */
+  kubeSoonMs: 1_000,
   /** A condition whose message alone changed, and facts beside it, are written no more often than this. */
   kubeQuietMs: 30_000,
   /** One host of the mirror is written no more often than this. */

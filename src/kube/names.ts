@@ -74,6 +74,7 @@ export const reasons = {
   waitingForReserved: 'WaitingForReservedHost',
   waitingForAddress: 'WaitingForIPAddress',
   waitingForEndpoint: 'WaitingForControlPlaneEndpoint',
+  waitingForControlPlane: 'WaitingForControlPlane',
   invalid: 'InvalidSpec',
   poolNotAllowed: 'PoolNotAllowed',
   imageNotFound: 'ImageNotFound',

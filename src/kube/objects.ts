@@ -92,6 +92,13 @@ export const kinds = {
   machine: core('Machine', 'machines'),
   machineSet: core('MachineSet', 'machinesets'),
   machineDeployment: core('MachineDeployment', 'machinedeployments'),
+  kubeadmControlPlane: {
+    group: 'controlplane.cluster.x-k8s.io',
+    version: 'v1beta2',
+    kind: 'KubeadmControlPlane',
+    plural: 'kubeadmcontrolplanes',
+    namespaced: true,
+  },
   ipAddressClaim: {
     group: 'ipam.cluster.x-k8s.io',
     version: 'v1beta2',

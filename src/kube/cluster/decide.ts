@@ -24,6 +24,8 @@ export interface ClusterView {
   /** In the Cluster's own spec. */
   readonly clusterEndpoint: Endpoint | undefined;
   readonly pool: PoolWord | undefined;
+  /** What must be there before the failure domains can be told; in words. */
+  readonly awaited?: string | undefined;
   /** Of a kind with an endpoint of its own manner: what is wrong where there is none. */
   readonly withoutEndpoint?: { readonly reason: string; readonly message: string } | undefined;
 }
@@ -71,7 +73,7 @@ const endpointStep = ({ endpoint, clusterEndpoint, pool, withoutEndpoint }: Clus
 };
 /** Facts: externally managed and moved objects are never written; a paused one says that it is. */
 export const decideCluster = (view: ClusterView): ClusterStep => {
-  const { isManagedElsewhere, deletion, hasCluster, paused, hasFinalizer } = view;
+  const { isManagedElsewhere, deletion, hasCluster, paused, hasFinalizer, awaited } = view;
   if (isManagedElsewhere) return nothing('it is managed elsewhere');
   if (deletion?.isForMove === true) return nothing('it was moved to another cluster');
   if (!hasCluster) return nothing('no Cluster owns it yet');
@@ -80,7 +82,8 @@ export const decideCluster = (view: ClusterView): ClusterStep => {
   if (deletion !== undefined) return deleting(view);
   if (!hasFinalizer) return { do: 'add-finalizer' };
   return (
-    endpointStep(view) ?? {
+    endpointStep(view) ??
+    (awaited === undefined ? undefined : unready(reasons.waitingForControlPlane, awaited, limits.kubeSoonMs)) ?? {
       do: 'show',
       conditions: [{ type: types.ready, status: 'True', reason: reasons.ready }, notPaused],
       isProvisioned: true,

@@ -11,6 +11,7 @@ import { pausedBy } from '../machine/look.ts';
 import { RackView } from '../machine/rack-view.ts';
 import { referred } from '../machine/reconcile.ts';
 import { sooner } from '../machine/show.ts';
+import { mayStandOn } from '../machine/template.ts';
 import { poolsOf } from '../machine/wish.ts';
 import { capi, fieldManager, finalizers } from '../names.ts';
 import { groupOf, kinds } from '../objects.ts';
@@ -19,6 +20,8 @@ import { conditionsOf, mergeConditions } from '../runtime/conditions.ts';
 import { writerOf } from '../runtime/writer.ts';
 import { clusterSpec } from '../schema/bare-metal.ts';
 import type { ClusterSpec } from '../schema/bare-metal.ts';
+import { controlPlaneWord } from './control-plane.ts';
+import type { ControlPlaneWord } from './control-plane.ts';
 import { decideCluster } from './decide.ts';
 import type { ClusterStep, ClusterView, Endpoint, PoolWord } from './decide.ts';
 
@@ -57,6 +60,7 @@ interface Seen {
   readonly cluster: KubeObject | undefined;
   readonly spec: ClusterSpec;
   readonly view: ClusterView;
+  readonly controlPlane: ControlPlaneWord;
 }
 const endpointShape = z.object({ host: z.string().min(1), port: z.number().int().min(1) });
 const endpointIn = (spec: unknown): Endpoint | undefined =>
@@ -93,6 +97,9 @@ const look = async ({ tools, adapter }: Hands, key: Key): Promise<Seen | undefin
   const paused = pausedBy(object, cluster);
   const endpoint = endpointIn(object.spec);
   const isLive = paused === undefined && deletionTimestamp === undefined && annotations[capi.managedBy] === undefined;
+  const provisioned = z.object({ initialization: z.object({ provisioned: z.literal(true) }) }).safeParse(object.status ?? {}).success;
+  const controlPlane: ControlPlaneWord =
+    isLive && adapter.hasFailureDomains ? await controlPlaneWord((of, at) => tools.api.get(of, at), cluster) : { is: 'any' };
   const view: ClusterView = {
     isManagedElsewhere: annotations[capi.managedBy] !== undefined,
     hasCluster: cluster !== undefined,
@@ -109,37 +116,45 @@ const look = async ({ tools, adapter }: Hands, key: Key): Promise<Seen | undefin
         ? (adapter.poolWord?.(object) ?? (await poolWord((of, at) => tools.api.get(of, at), object, spec)))
         : undefined,
     withoutEndpoint: adapter.withoutEndpoint?.(object),
+    awaited: controlPlane.is === 'awaited' && !provisioned ? controlPlane.message : undefined,
   };
-  return { object, cluster, spec, view };
+  return { object, cluster, spec, view, controlPlane };
 };
 
 const domainsMost = 100;
-/** The failure domains of the hosts that the namespace may claim, sorted; all of them may hold control planes. */
-export const failureDomainsOf = (
+/** The failure domains of the hosts that the namespace may claim, sorted; control planes are for those where one of them could stand. */
+const failureDomainsOf = (
   hosts: readonly HostJson[],
   pools: readonly string[],
   by: string,
+  controlPlane: Exclude<ControlPlaneWord, { is: 'awaited' }>,
 ): readonly { readonly name: string; readonly controlPlane: boolean }[] => {
-  const names = hosts
-    .filter(({ profile, state }) => state !== 'discovered' && pools.includes(profile.pool))
-    .map((host) => failureDomainOf(host, by));
-  return [...new Set(names.filter((name) => name !== undefined))]
-    .toSorted()
-    .slice(0, domainsMost)
-    .map((name) => ({ name, controlPlane: true }));
+  const domains = new Map<string, boolean>();
+  for (const host of hosts.filter(({ profile, state }) => state !== 'discovered' && pools.includes(profile.pool))) {
+    const name = failureDomainOf(host, by);
+    if (name === undefined || domains.get(name) === true) continue;
+    domains.set(name, controlPlane.is === 'any' || mayStandOn(controlPlane.machines, pools, host));
+  }
+  return [...domains]
+    .map(([name, may]) => ({ name, controlPlane: may }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .slice(0, domainsMost);
 };
 
 const show = async ({ tools, rack, adapter }: Hands, seen: Seen, step: Extract<ClusterStep, { do: 'show' }>): Promise<Result> => {
-  const { object, spec } = seen;
+  const { object, spec, controlPlane } = seen;
   const { namespace = '', generation } = object.metadata;
   const before = (object.status ?? {}) as Readonly<Record<string, unknown>>;
   const conditions = mergeConditions(conditionsOf(object), step.conditions, tools.world.clock.now());
   let facts: Readonly<Record<string, unknown>> = {};
   if (step.isProvisioned === true) {
-    const by = spec.failureDomainBy ?? 'failureDomain';
-    const domains = adapter.hasFailureDomains ? failureDomainsOf(await rack.hosts(), poolsOf(tools.settings.pools, namespace), by) : [];
-    const failureDomains = domains.length === 0 ? undefined : domains;
-    facts = { ...adapter.provisionedStatus, ...(adapter.hasFailureDomains ? { failureDomains } : {}), observedGeneration: generation };
+    facts = { ...adapter.provisionedStatus, observedGeneration: generation };
+    // Where its control plane is gone for a moment, what was told before stands.
+    if (adapter.hasFailureDomains && controlPlane.is !== 'awaited') {
+      const pools = poolsOf(tools.settings.pools, namespace);
+      const domains = failureDomainsOf(await rack.hosts(), pools, spec.failureDomainBy ?? 'failureDomain', controlPlane);
+      facts = { ...facts, failureDomains: domains.length === 0 ? undefined : domains };
+    }
   }
   await writerOf(tools).setStatus(adapter.kind, object, { ...before, ...facts, conditions });
   return sooner(step.againMs, step.isProvisioned === true ? limits.kubeResyncMs : undefined);
@@ -159,7 +174,7 @@ const askAddress = async (hands: Hands, seen: Seen): Promise<Result> => {
     }
     if (!isConflict(error)) throw error;
   }
-  return { requeueAfterMs: 1_000 };
+  return { requeueAfterMs: limits.kubeSoonMs };
 };
 const act = async (hands: Hands, seen: Seen): Promise<Result> => {
   const { tools, adapter } = hands;

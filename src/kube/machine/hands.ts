@@ -157,7 +157,7 @@ const askAddresses = async (hands: Hands, seen: Seen): Promise<Result> => {
       return shown(hands, seen, waitingReport(reasons.invalid, message), limits.kubeBackoffMostMs);
     }
   }
-  return { requeueAfterMs: 1_000 };
+  return { requeueAfterMs: limits.kubeSoonMs };
 };
 const shown = async ({ tools, quiet, adapter }: Hands, seen: Seen, report: Report, againMs: number | undefined): Promise<Result> =>
   sooner(againMs, (await show(tools, quiet, adapter, { seen, report })).requeueAfterMs);

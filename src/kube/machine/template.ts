@@ -45,19 +45,34 @@ export interface TemplateStatus {
   readonly capacity: Readonly<Record<string, string>>;
   readonly nodeInfo: { readonly operatingSystem: string; readonly architecture?: string };
 }
-/** undefined where no host of the rack could ever fit, or the spec says nothing that is understood. */
-export const capacityOf = (spec: MachineSpec, poolsAllowed: readonly string[], hosts: readonly HostJson[]): TemplateStatus | undefined => {
+/** What a machine of this spec asks for, wherever it stands; undefined where the spec says nothing that is understood. */
+const wishOf = (spec: MachineSpec, poolsAllowed: readonly string[]): Wish | undefined => {
   const selector = selectorSchema.safeParse(selectorOf({ spec, failureDomain: undefined, failureDomainBy: 'None', poolsAllowed }));
   const rule = diskRuleSchema.safeParse(diskRuleOf(spec));
   if (!selector.success || !rule.success) return undefined;
-  const wish: Wish = { selector: selector.data, rule: rule.data, imageBytes: 0, isNamed: spec.host !== undefined };
+  return { selector: selector.data, rule: rule.data, imageBytes: 0, isNamed: spec.host !== undefined };
+};
+const isNamedBy = ({ host }: MachineSpec, { name, id, state }: HostJson): boolean =>
+  state !== 'discovered' && (host === undefined || host === name || host === id);
+/** May a machine of one of these specs ever stand on this host, by all that is known of it? What was not inspected yet may. */
+export const mayStandOn = (specs: readonly MachineSpec[], poolsAllowed: readonly string[], host: HostJson): boolean =>
+  specs.some((spec) => {
+    const wish = wishOf(spec, poolsAllowed);
+    if (wish === undefined || !isNamedBy(spec, host)) return false;
+    const missed = misfit(idle(host), wish, around);
+    return missed === undefined || missed.class === 'uninspected';
+  });
+/** undefined where no host of the rack could ever fit, or the spec says nothing that is understood. */
+export const capacityOf = (spec: MachineSpec, poolsAllowed: readonly string[], hosts: readonly HostJson[]): TemplateStatus | undefined => {
+  const wish = wishOf(spec, poolsAllowed);
+  if (wish === undefined) return undefined;
   const fitting = hosts
-    .filter(({ name, id, state }) => state !== 'discovered' && (spec.host === undefined || spec.host === name || spec.host === id))
+    .filter((host) => isNamedBy(spec, host))
     .map(idle)
     .filter((host) => misfit(host, wish, around) === undefined);
   const inventory = fitting.toSorted(byPreference)[0]?.inventory;
   if (inventory === undefined || inventory === null) return undefined;
-  const disk = chooseDisk(rule.data, inventory.disks);
+  const disk = chooseDisk(wish.rule, inventory.disks);
   const architecture = architectures[inventory.arch];
   // As the PCI database numbers its makers; the autoscaler knows the resource of no other one.
   const nvidia = (inventory.gpus ?? []).filter(({ vendor }) => vendor === '10de').length;

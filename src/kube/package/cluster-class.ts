@@ -20,7 +20,7 @@ const template = (apiVersion: string, kind: string, suffix: string, spec: object
   spec: { template: { spec } },
 });
 const bootstrap = 'bootstrap.cluster.x-k8s.io/v1beta2';
-const controlPlaneVersion = 'controlplane.cluster.x-k8s.io/v1beta2';
+const controlPlaneVersion = apiVersionOf(kinds.kubeadmControlPlane);
 const machineVersion = apiVersionOf(kinds.bareMetalMachineTemplate);
 /** The image is put in by a patch, but a template without one is refused. */
 const machineSpec = { image: 'by-the-variable-image', placement: { by: 'failureDomain', mode: 'Spread' }, nodeReuse: 'Wait' };

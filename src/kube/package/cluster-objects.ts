@@ -9,7 +9,7 @@ import type { VariableName } from './variables.ts';
 const name = (suffix = ''): string => `${variable('CLUSTER_NAME')}${suffix}`;
 const meta = (suffix = ''): Manifest['metadata'] => ({ name: name(suffix), namespace: variable('NAMESPACE') });
 const bootstrapGroup = 'bootstrap.cluster.x-k8s.io';
-const controlPlaneGroup = 'controlplane.cluster.x-k8s.io';
+const controlPlaneGroup = kinds.kubeadmControlPlane.group;
 const infra = ({ group, kind }: Kind, suffix = ''): object => ({ apiGroup: group, kind, name: name(suffix) });
 export const endpoint = {
   host: variable('CONTROL_PLANE_ENDPOINT_HOST'),

@@ -65,6 +65,12 @@ export const clusterRights: readonly Right[] = [
     why: 'OwnerRemediated=False hands a machine that nothing helped to its owner',
   },
   {
+    group: 'controlplane.cluster.x-k8s.io',
+    resources: ['kubeadmcontrolplanes'],
+    verbs: ['get'],
+    why: 'by its template: failure domains where no control plane could stand are not offered for one',
+  },
+  {
     group: 'ipam.cluster.x-k8s.io',
     resources: ['ipaddressclaims'],
     verbs: ['get', 'create'],

@@ -16,17 +16,6 @@ import type { TestPlane } from './with-plane.ts';
 /** A busy machine of two cores needs a quarter of it. */
 export const patientMs = 240_000;
 
-/** Kinds that only these tests read. */
-export const moreKinds = {
-  controlPlane: {
-    group: 'controlplane.cluster.x-k8s.io',
-    version: 'v1beta2',
-    kind: 'KubeadmControlPlane',
-    plural: 'kubeadmcontrolplanes',
-    namespaced: true,
-  },
-} as const satisfies Record<string, Kind>;
-
 export const merge = async (door: Door, path: string, patch: unknown): Promise<void> => {
   const { status, body } = await door.call('PATCH', path, patch, 'application/merge-patch+json');
   assert.ok(status < 300, `PATCH ${path}: ${JSON.stringify(body)}`);
@@ -149,7 +138,7 @@ export class LivingCluster {
   }
   async rollControlPlane(template: string, version: string): Promise<void> {
     const machineTemplate = { spec: { infrastructureRef: { name: template } } };
-    await this.patch(moreKinds.controlPlane, `${this.name}-control-plane`, { spec: { version, machineTemplate } });
+    await this.patch(kinds.kubeadmControlPlane, `${this.name}-control-plane`, { spec: { version, machineTemplate } });
   }
   /** The Cluster is deleted as users do it: nothing of it is left, and every host is clean. Then all that was started ends. */
   async end(): Promise<void> {

@@ -5,6 +5,7 @@ import { decideCluster } from '../../../src/kube/cluster/decide.ts';
 import type { ClusterStep, ClusterView } from '../../../src/kube/cluster/decide.ts';
 import { capi, finalizers } from '../../../src/kube/names.ts';
 import { kinds } from '../../../src/kube/objects.ts';
+import type { Kind } from '../../../src/kube/objects.ts';
 import { limits } from '../../../src/limits.ts';
 import { Bench, objectOf } from '../machine/bench.ts';
 
@@ -46,6 +47,7 @@ const table: readonly { readonly name: string; readonly view: ClusterView; reado
     { name: 'a pool, waiting', view: { ...none, pool: { is: 'waiting', message: '' } }, step: 'show', reason: 'WaitingForIPAddress' },
     { name: 'a pool that cannot be', view: { ...none, pool: { is: 'refused', message: '' } }, step: 'show', reason: 'InvalidSpec' },
     { name: 'a pool, granted', view: { ...none, pool: { is: 'granted', endpoint } }, step: 'write-endpoint' },
+    { name: 'its control plane is not there', view: { ...whole, awaited: 'x' }, step: 'show', reason: 'WaitingForControlPlane' },
     { name: 'whole', view: whole, step: 'show', reason: 'Ready' },
   ];
 describe('the next step of a cluster', () => {
@@ -83,6 +85,41 @@ describe('a cluster', () => {
     const writes = bench.writesTo(kind, key).length;
     await bench.world.advance(limits.kubeResyncMs * 3);
     assert.equal(bench.writesTo(kind, key).length, writes, 'nothing new, nothing written');
+    await started.stop();
+  });
+  test('offers a control plane only the failure domains where one could stand', async () => {
+    const bench = new Bench({ pools: { '*': ['control', 'default'] } });
+    bench.metal.add('h1', {}, { failureDomain: 'a', pool: 'control' });
+    bench.metal.add('h2', {}, { failureDomain: 'b' });
+    const refTo = ({ group, kind: word }: Kind, name: string) => ({ apiGroup: group, kind: word, name });
+    const { kubeadmControlPlane, bareMetalMachineTemplate } = kinds;
+    bench.cluster('c1', {
+      spec: { controlPlaneRef: refTo(kubeadmControlPlane, 'cp') },
+      infra: { controlPlaneEndpoint: endpoint, failureDomainBy: 'failureDomain' },
+    });
+    const started = bench.start();
+    await bench.world.advance(2_000);
+    const domains = (): unknown => (bench.look(key, kind).status as Record<string, unknown>)['failureDomains'];
+    assert.deepEqual([bench.word(key, 'Ready', kind), domains()], ['False WaitingForControlPlane', undefined]);
+    const machineTemplate = { spec: { infrastructureRef: refTo(bareMetalMachineTemplate, 'cp') } };
+    bench.api.seed(kubeadmControlPlane, objectOf(kubeadmControlPlane, 'cp', { spec: { machineTemplate } }));
+    await bench.world.advance(2_000);
+    assert.match(bench.said(key, 'Ready', kind).message, /^BareMetalMachineTemplate cp of KubeadmControlPlane cp is not there/);
+    const spec = { template: { spec: { image: 'alpha', hostSelector: { pools: ['control'] } } } };
+    bench.api.seed(bareMetalMachineTemplate, objectOf(bareMetalMachineTemplate, 'cp', { spec }));
+    await bench.world.advance(2_000);
+    const told = [
+      { name: 'a', controlPlane: true },
+      { name: 'b', controlPlane: false },
+    ];
+    assert.deepEqual([bench.word(key, 'Ready', kind), domains()], ['True Ready', told]);
+    await bench.api.delete(kubeadmControlPlane, 'ns/cp');
+    bench.metal.add('h3', {}, { failureDomain: 'c', pool: 'control' });
+    await bench.world.advance(limits.kubeResyncMs);
+    assert.deepEqual([bench.word(key, 'Ready', kind), domains()], ['True Ready', told], 'nothing is taken back while it is gone');
+    bench.api.seed(kubeadmControlPlane, objectOf(kubeadmControlPlane, 'cp', { spec: { machineTemplate } }));
+    await bench.world.advance(limits.kubeResyncMs);
+    assert.deepEqual(domains(), [...told, { name: 'c', controlPlane: true }]);
     await started.stop();
   });
   test('takes its endpoint from a pool, and goes only after its machines', async () => {
