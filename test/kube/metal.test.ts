@@ -1,52 +1,33 @@
 /** The rack as the provider sees it, in process and over the API, under one suite; and both at once over one rack. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { tokenGuardedRoutes } from '../../src/api/admin-routes.ts';
 import { misfitsJson } from '../../src/api/types.ts';
 import { RemudaError } from '../../src/errors.ts';
 import type { Host } from '../../src/host/host.ts';
 import { localMetal } from '../../src/kube/local-metal.ts';
-import { remoteMetal } from '../../src/kube/remote-metal.ts';
 import type { Metal } from '../../src/kube/metal.ts';
-import { limits } from '../../src/limits.ts';
 import type { Http, HttpAnswer } from '../../src/world/world.ts';
-import { fakeAccess } from '../api/access-parts.ts';
-import { fakeDeps, image } from '../api/admin-rack.ts';
 import { leasesOf, metalSuite, refusalOf, wish } from '../compliance/metal.ts';
 import type { MetalBench } from '../compliance/metal.ts';
 import { benchWith, hostNumber } from '../control/bench.ts';
+import { alpha, clockWith, daemonOver } from './daemon-over.ts';
 import { MemoryHttp, ipv4 } from '../world/memory-http.ts';
 
-const alpha = { ...image('alpha'), seed: null, phoneHome: 'none' as const };
-/** Sleeps are over at once and noted; nothing else ever fires. */
-const clockWith = (slept: number[]) => ({
-  now: () => 0,
-  sleep: async (ms: number) => void slept.push(ms),
-  after: () => () => {},
-  soon: (run: () => void) => queueMicrotask(run),
-});
 const localOver = ({ rack }: Pick<MetalBench, 'rack'>, hosts: readonly Host[]): Metal =>
   localMetal({ rack, images: async () => [alpha], leases: () => leasesOf(hosts), clock: clockWith([]), by: 'controller' });
 const local = async (hosts: readonly Host[]): Promise<MetalBench> => {
   const bench = await benchWith(hosts);
   return { ...bench, metal: localOver(bench, hosts), end: () => {} };
 };
+/** Its routes at an address in memory. */
 const remoteOver = async (
   bench: Omit<MetalBench, 'metal' | 'end'>,
   tune: (http: Http) => Pick<Http, 'call' | 'stream'> = (http) => http,
 ) => {
-  const access = fakeAccess({ apiRequestsBurst: 10_000 });
-  const fakes = fakeDeps();
-  fakes.desk.entries.splice(0, fakes.desk.entries.length, alpha);
-  const deps = { ...fakes.deps, ...access.deps, rack: bench.rack, journal: bench.store, leases: () => leasesOf(bench.keeper.all()) };
-  const slept: number[] = [];
+  const daemon = await daemonOver(bench);
   const http = new MemoryHttp({ clock: clockWith([]) }).at(ipv4('127.0.0.1'));
-  await http.listen({ at: { address: ipv4('127.0.0.1'), port: 7470 }, routes: tokenGuardedRoutes(deps) });
-  const { token } = await access.deps.tokens.create({ name: 'controller', role: 'operator', expiresAt: null });
-  const life = new AbortController();
-  const place = { url: 'http://127.0.0.1:7470/', token };
-  const parts = { http: tune(http), clock: clockWith(slept), random: { next: () => 0 }, limits, place, until: life.signal };
-  return { metal: remoteMetal(parts), slept, end: () => life.abort(new RemudaError('internal', 'the test is over')) };
+  await http.listen({ at: { address: ipv4('127.0.0.1'), port: 7470 }, routes: daemon.routes });
+  return daemon.metalAt(tune(http), { url: 'http://127.0.0.1:7470/' });
 };
 const remote = async (hosts: readonly Host[]): Promise<MetalBench> => {
   const bench = await benchWith(hosts);
