@@ -36,6 +36,10 @@ const rack = async (name: string, leaseSeconds: number) => {
   return { cable, log };
 };
 
+const logged = async (log: string, reason: string): Promise<void> => {
+  while (!readFileSync(log, 'utf8').includes(`${reason} `)) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+
 describe('dhclient', () => {
   test('gets an address, renews it by unicast, asks for it again after a restart, gives it back', { timeout }, async () => {
     const { cable, log } = await rack('dhclient', 6);
@@ -50,12 +54,15 @@ describe('dhclient', () => {
     await cable.observed(/^REQUEST .* given 10\.77\.0\.50$/);
     // The renewal at half of six seconds.
     await cable.told('saved', 2);
+    // The daemon saves before it answers; the client tells when it has the answer.
+    await logged(log, 'RENEW');
     assert.match(cable.clientAddresses(), /inet 10\.77\.0\.50\/24/);
     first.kill('SIGKILL');
     await once(first, 'exit');
     const saves = cable.all('saved').length;
     const second = cable.inClient('dhclient', '-d', ...common, 'nic0');
     await cable.told('saved', saves + 1);
+    await logged(log, 'REBOOT');
     await cable.run('dhclient', '-r', ...common, 'nic0');
     await cable.observed(/^RELEASE .* address released$/);
     // `dhclient -r` has ended it by a signal.
@@ -104,10 +111,10 @@ describe('udhcpc', () => {
     const client = cable.inClient('busybox', 'udhcpc', '-f', '-i', 'nic0', '-s', script, '-t', '5', '-T', '1', '-x', 'hostname:self');
     await cable.told('saved', 1);
     await cable.observed(/^REQUEST .* given 10\.77\.0\.50$/);
-    while (!readFileSync(log, 'utf8').includes('bound ')) await new Promise((resolve) => setTimeout(resolve, 20));
+    await logged(log, 'bound');
     client.kill('SIGUSR1');
     await cable.told('saved', 2);
-    while (!readFileSync(log, 'utf8').includes('renew ')) await new Promise((resolve) => setTimeout(resolve, 20));
+    await logged(log, 'renew');
     client.kill('SIGUSR2');
     await cable.observed(/^RELEASE .* address released$/);
     const told = '10.77.0.50 255.255.255.0 10.77.0.254 rack.example one 60';
