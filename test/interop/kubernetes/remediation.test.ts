@@ -143,6 +143,12 @@ const replaced = async (cluster: LivingCluster, before: SeenMachine): Promise<vo
 void describe('remediation', ground, () => {
   void test('four workers whose kubelets fall silent at once', { concurrency: true }, async (t) => {
     await withCluster(wish, async (cluster) => {
+      // The one host for control planes stands in a, workers in all three.
+      const domains = field(await cluster.get(kinds.cluster, cluster.name), 'status', 'failureDomains');
+      assert.deepEqual(
+        domains,
+        ['a', 'b', 'c'].map((name) => ({ name, controlPlane: name === 'a' })),
+      );
       await cluster.on.apply(...another(cluster, 'c1-md-1', { replicas: 1 }).map(impatient));
       const [lost = assert.fail()] = await cluster.running(() => cluster.workers('c1-md-1'), 1);
       const [plain = assert.fail(), stubborn = assert.fail(), paused = assert.fail()] = await cluster.workers();
