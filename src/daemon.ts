@@ -4,7 +4,7 @@ import { backupOf, clearBackups } from './backup/make.ts';
 import type { BmcDriver } from './bmc/driver.ts';
 import { driverFor } from './bmc/driver-for.ts';
 import { probeBmc } from './bmc/probe.ts';
-import type { Probe } from './bmc/probe.ts';
+import type { Probe, ProbeTarget } from './bmc/probe.ts';
 import { readBootFiles, readPrograms } from './boot-files.ts';
 import { decideBoot, mayFetch } from './boot/decide.ts';
 import { acceptsMac } from './config/config.ts';
@@ -72,7 +72,7 @@ export interface Daemon {
   /** All that hosts come to, as it is now. */
   ports(): readonly HostPort[];
   /** Which protocol a BMC speaks, and what it tells without a password: IPv4 address or name. */
-  probeBmc(host: string, signal?: AbortSignal): Promise<Probe>;
+  probeBmc(target: ProbeTarget, signal?: AbortSignal): Promise<Probe>;
   /** What the daemon runs by now. */
   config(): Config;
   /** Takes up what can change while it runs, all at once; says what waits for a restart. `next` was judged before. */
@@ -311,7 +311,7 @@ export const startDaemon = async (world: World, config: Config, died?: AbortSign
     backup: (version, options) =>
       backupOf({ world, store, data: config.data, about: { version, schema: schemaVersion, sealedWith: sealer.keyId } }, options),
     writeFailure: () => writes.failure,
-    probeBmc: (host, signal) => probeBmc(world, { host }, limits, signal),
+    probeBmc: (target, signal) => probeBmc(world, target, limits, signal),
     load: () => loop.load,
     ports: () => [...protocols.ports, ...listeners.map(({ port }) => port)],
     config: () => running.config,

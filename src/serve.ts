@@ -144,7 +144,7 @@ const adminParts = async ({
     rack,
     images: deskOf(daemon.images),
     backup: (options) => daemon.backup(version, options),
-    probeBmc: (host, signal) => daemon.probeBmc(host, signal),
+    probeBmc: (target, signal) => daemon.probeBmc(target, signal),
     leases: () => daemon.leases(),
     status: () => statusOf(parts),
     unready: () => unreadyOf(parts),

@@ -23,8 +23,8 @@ export interface Probed {
   readonly ipmi?: { readonly url: string; readonly v20: boolean; readonly suites: readonly number[]; readonly usable?: boolean };
   readonly note?: string;
 }
-/** Asks without any password; `bmc-unreachable` where neither protocol answers. */
-export type ProbeBmc = (host: string, signal: AbortSignal) => Promise<Probed>;
+/** Asks without any password, at the usual ports unless others are said; `bmc-unreachable` where neither protocol answers. */
+export type ProbeBmc = (target: ProbeBody, signal: AbortSignal) => Promise<Probed>;
 
 /** A BMC's address makes the daemon connect. To its own machine only an admin may have it do that (a laboratory may have BMCs there); `forbidden`. */
 export const allowBmcAt = (url: unknown, caller: Caller): void => {
@@ -39,6 +39,7 @@ export const allowBmcAt = (url: unknown, caller: Caller): void => {
     );
 };
 
+const port = z.number().int().min(1).max(65_535);
 const probeSchema = z.strictObject({
   host: z
     .string()
@@ -51,7 +52,12 @@ const probeSchema = z.strictObject({
       (text) => noBmcAt(text) === undefined && !isOwnPlace(text),
       'no BMC is at loopback, link-local, multicast and metadata addresses',
     ),
+  /** 443 unless said. */
+  redfishPort: port.exactOptional(),
+  /** 623 unless said. */
+  ipmiPort: port.exactOptional(),
 });
+type ProbeBody = z.output<typeof probeSchema>;
 
 const toProbeJson = (host: string, { protocol, redfish, ipmi, note }: Probed): ProbeJson => ({
   host,
@@ -77,11 +83,11 @@ export const bmcRoutes = (probe: ProbeBmc): readonly AdminRoute[] => [
     path: '/v1/bmc-probe',
     role: 'operator',
     summary:
-      'Which protocol a BMC speaks, and the fingerprint to pin: asked at its usual ports, without a password; refused for loopback, link-local, multicast and metadata addresses',
+      'Which protocol a BMC speaks, and the fingerprint to pin: asked at its usual ports unless others are said, without a password; refused for loopback, link-local, multicast and metadata addresses',
     tag: 'hosts',
     stays: true,
     body: probeSchema,
     replies: { 200: probeJson },
-    handle: async ({ request, body: { host } }) => json(200, toProbeJson(host, await probe(host, request.signal))),
+    handle: async ({ request, body }) => json(200, toProbeJson(body.host, await probe(body, request.signal))),
   }),
 ];

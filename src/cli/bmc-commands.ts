@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import { probeJson } from '../api/types.ts';
 import type { ProbeJson } from '../api/types.ts';
+import { placeIn } from './bmc-option.ts';
+import { usage } from './failure.ts';
 import type { Look } from './host-view.ts';
 import { plainText } from './human.ts';
 import { does, leaf } from './session.ts';
@@ -51,10 +53,27 @@ const renderProbe = (probe: ProbeJson, look: Look): string => {
   return `${lines.join('\n')}\n${after}`;
 };
 
+/** What the daemon is asked: a port without a protocol may be either's, as one is of TCP and the other of UDP. */
+const targetOf = (said: string): { host: string; redfishPort?: number; ipmiPort?: number } => {
+  const { scheme, host, port } = placeIn('bmc probe', said);
+  if (scheme === 'http') throw usage(`bmc probe ${said}: Redfish is asked over TLS alone`, `ask it over TLS: remuda bmc probe ${host}`);
+  return {
+    host,
+    ...(port === undefined || scheme === 'ipmi' ? {} : { redfishPort: port }),
+    ...(port === undefined || scheme === 'https' ? {} : { ipmiPort: port }),
+  };
+};
+
 export const bmcCommands = (session: Session, program: Command): void => {
   const bmc = program.command('bmc').description('management controllers that are not known yet');
-  const probe = leaf(bmc, 'probe <host>', 'which protocol it speaks, and the fingerprint to pin; no password is sent');
-  does(session, probe, async (context, [host]) =>
-    context.show(await context.client.post('/v1/bmc-probe', { host }, probeJson), renderProbe),
+  const probe = leaf(bmc, 'probe <place>', 'which protocol it speaks, and the fingerprint to pin; no password is sent').addHelpText(
+    'after',
+    `
+PLACE is an address or a name: 10.0.0.5. Where its ports are not the usual ones: https://10.0.0.5:8443 says Redfish's, ipmi://10.0.0.5:6623
+IPMI's, and 10.0.0.5:8443 is asked by both protocols.
+`,
   );
+  does(session, probe, async (context, [said = '']) => {
+    context.show(await context.client.post('/v1/bmc-probe', targetOf(said), probeJson), renderProbe);
+  });
 };

@@ -2,6 +2,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { AcceptBody } from '../api/types.ts';
+import { readBmcPlace } from '../wire/bmc-place.ts';
+import type { BmcPlace } from '../wire/bmc-place.ts';
 import { usage } from './failure.ts';
 import { readText } from './input.ts';
 import { number } from './session.ts';
@@ -62,6 +64,16 @@ const bmcPassword = async (context: Context, options: BmcOptions): Promise<strin
   );
 };
 
+/** A place as a person wrote it; `what` is where. */
+export const placeIn = (what: string, text: string): BmcPlace => {
+  const place = readBmcPlace(text);
+  if (place !== undefined) return place;
+  throw usage(
+    `${what} ${JSON.stringify(text)}: a BMC is not called like that`,
+    'write its address or name, with or without protocol and port: 10.0.0.5, bmc1.example:8443, https://10.0.0.5, ipmi://10.0.0.6; its user by --bmc-username',
+  );
+};
+
 const caBytesMax = 64 * 1024;
 /** undefined where no BMC was named. */
 export const bmcOf = async (context: Context, options: BmcOptions): Promise<AcceptBody['bmc']> => {
@@ -70,11 +82,15 @@ export const bmcOf = async (context: Context, options: BmcOptions): Promise<Acce
     if (Object.keys(options).some((name) => name.startsWith('bmc'))) throw usage('a BMC needs --bmc-url');
     return undefined;
   }
-  const parsed = URL.parse(url);
-  if (parsed === null) throw usage(`--bmc-url ${url}: no URL; write it like https://10.0.0.5 or ipmi://10.0.0.6`);
+  const { scheme } = placeIn('--bmc-url', url);
+  if (scheme === undefined)
+    throw usage(
+      `--bmc-url ${url} does not say which protocol is spoken there`,
+      `write https://${url} for Redfish or ipmi://${url} for IPMI; which of them answers: remuda bmc probe ${url}`,
+    );
   if (username === undefined) throw usage('a BMC needs --bmc-username');
   return {
-    protocol: parsed.protocol === 'ipmi:' ? 'ipmi' : 'redfish',
+    protocol: scheme === 'ipmi' ? 'ipmi' : 'redfish',
     url,
     username,
     password: await bmcPassword(context, options),

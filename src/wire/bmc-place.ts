@@ -1,4 +1,4 @@
-/** Where a BMC can be: whoever may name its address must not make the daemon speak to itself, or to what a cloud shows to its own machines. */
+/** Where a BMC is, as people write it; and where it can be: whoever may name its address must not make the daemon speak to itself, or to what a cloud shows to its own machines. */
 import { addressBytes, inAny, networks, neverCalled } from './ip-network.ts';
 import type { Network, Special } from './ip-network.ts';
 
@@ -10,6 +10,27 @@ const carriers: readonly (readonly [networks: readonly Network[], at: number])[]
   [networks('::ffff:0:0/96', '64:ff9b::/96'), 12],
   [networks('2002::/16'), 2],
 ];
+
+/** A place as it was written. */
+export interface BmcPlace {
+  /** Which protocol is meant, `https` and `http` for Redfish; absent where it was not said. */
+  readonly scheme?: 'https' | 'http' | 'ipmi';
+  /** An address (IPv6 in brackets) or a name, in lower case. */
+  readonly host: string;
+  readonly port?: number;
+}
+/** RFC 3986 §3.2 without a user; a path, as it is copied from a browser, says nothing of the place. */
+const written = /^(?:(https|http|ipmi):\/\/)?(\[[0-9a-f:.]+\]|[^\s/:@?#[\]]+)(?::(\d{1,5}))?(?:[/?#]\S*)?$/i;
+/** `10.0.0.5`, `bmc1.example:8443`, `https://10.0.0.5`, `ipmi://10.0.0.6:623`; undefined for what names no place. */
+export const readBmcPlace = (text: string): BmcPlace | undefined => {
+  const [, scheme, host, port] = written.exec(text.trim()) ?? [];
+  if (host === undefined || (port !== undefined && (Number(port) === 0 || Number(port) > 65_535))) return undefined;
+  return {
+    ...(scheme === undefined ? {} : { scheme: scheme.toLowerCase() as NonNullable<BmcPlace['scheme']> }),
+    host: host.toLowerCase(),
+    ...(port === undefined ? {} : { port: Number(port) }),
+  };
+};
 
 const innermost = (bytes: Uint8Array): Uint8Array => {
   const at = carriers.find(([list]) => inAny(list, bytes))?.[1];

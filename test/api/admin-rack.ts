@@ -355,13 +355,19 @@ async function* fakeBackup({ images }: { readonly images: boolean }): AsyncGener
   }
 }
 
-/** What the probe of 10.0.0.5 finds, and nothing anywhere else. */
+/** What the probe of 10.0.0.5 finds; 10.0.0.8 tells at which ports it was asked, and there is nothing anywhere else. */
 export const probed: Probed = {
   protocol: 'redfish',
   redfish: { url: 'https://10.0.0.5', vendor: 'Remuda', fingerprint: 'cd'.repeat(32), distrust: 'it vouches for itself' },
   ipmi: { url: 'ipmi://10.0.0.5', v20: true, suites: [3, 17], usable: true },
 };
-const fakeProbe: AdminDeps['probeBmc'] = async (host) => {
+const fakeProbe: AdminDeps['probeBmc'] = async ({ host, redfishPort, ipmiPort }) => {
+  if (host === '10.0.0.8')
+    return {
+      protocol: 'redfish',
+      redfish: { url: `https://${host}:${redfishPort ?? 'usual'}` },
+      ipmi: { url: `ipmi://${host}:${ipmiPort ?? 'usual'}`, v20: true, suites: [17], usable: true },
+    };
   if (host === '10.0.0.5') return probed;
   if (host === '10.0.0.6')
     return { protocol: 'ipmi', ipmi: { url: 'ipmi://10.0.0.6', v20: true, suites: [1, 2], usable: false }, note: 'no web' };

@@ -18,6 +18,14 @@ test('the probe tells protocol, certificate and suites, is on record, and needs 
   const nothing = await ask('POST', '/v1/bmc-probe', { body: { host: 'bmc.example' } });
   assert.deepEqual([nothing.status, (nothing.json() as { code: string }).code], [502, 'bmc-unreachable']);
 });
+test('the probe asks at the ports that are said, and a port is one', async () => {
+  const { ask } = await asking();
+  const probe = (body: object) => ask('POST', '/v1/bmc-probe', { body: { host: '10.0.0.8', ...body } });
+  const { redfish, ipmi } = probeJson.parse((await probe({ redfishPort: 8443, ipmiPort: 6623 })).json());
+  assert.deepEqual([redfish?.url, ipmi?.url], ['https://10.0.0.8:8443', 'ipmi://10.0.0.8:6623']);
+  for (const body of [{ redfishPort: 0 }, { ipmiPort: 65_536 }, { redfishPort: '443' }, { port: 443 }])
+    assert.equal((await probe(body)).status, 400, JSON.stringify(body));
+});
 describe('the probe asks nobody at', () => {
   for (const host of [
     '127.0.0.1',

@@ -40,6 +40,46 @@ test('nothing there, a place where none may be, and no host at all', async () =>
   assert.equal((await run('bmc probe')).exit, 2);
 });
 
+describe('a place with its port', () => {
+  for (const [place, redfish, ipmi] of [
+    ['10.0.0.8', 'usual', 'usual'],
+    ['https://10.0.0.8', 'usual', 'usual'],
+    ['https://10.0.0.8:8443', '8443', 'usual'],
+    ['https://10.0.0.8:8443/redfish/v1/', '8443', 'usual'],
+    ['ipmi://10.0.0.8:6623', 'usual', '6623'],
+    ['10.0.0.8:8443', '8443', '8443'],
+  ] as const)
+    test(place, async () => {
+      const { run } = await bench();
+      const { exit, out, err } = await run(['bmc', 'probe', place]);
+      assert.equal(exit, 0, err);
+      assert.match(
+        out,
+        new RegExp(`^Redfish answers at https://10\\.0\\.0\\.8:${redfish}\n[^]*answers at ipmi://10\\.0\\.0\\.8:${ipmi}: `),
+      );
+    });
+  for (const [place, says] of [
+    ['http://10.0.0.8', /over TLS alone\nnext: .*remuda bmc probe 10\.0\.0\.8/],
+    ['https://root:calvin@10.0.0.8', /is not called like that\nnext: .*--bmc-username/],
+    ['10.0.0.8:99999', /is not called like that/],
+    ['10.0.0.8:0', /is not called like that/],
+    ['ftp://10.0.0.8', /is not called like that/],
+    ['two words', /is not called like that/],
+  ] as const)
+    test(`${place} is refused`, async () => {
+      const { run } = await bench();
+      const { exit, err } = await run(['bmc', 'probe', place]);
+      assert.deepEqual([exit, err.split('\n').length], [2, 3], err);
+      assert.match(err, says);
+    });
+  test('enrol wants to know the protocol, and says what each would be', async () => {
+    const { run } = await bench();
+    const { exit, err } = await run('host enrol h9 --bmc-url 10.0.0.8 --bmc-username u', { env: { REMUDA_BMC_PASSWORD: 'p' } });
+    assert.equal(exit, 2);
+    assert.match(err, /--bmc-url 10\.0\.0\.8 does not say[^]*https:\/\/10\.0\.0\.8 for Redfish[^]*remuda bmc probe 10\.0\.0\.8\n$/);
+  });
+});
+
 describe('the next command', () => {
   const redfish = { url: 'https://b', vendor: null, product: null, fingerprint: null, distrust: null };
   const ipmi = { url: 'ipmi://10.0.0.6', v20: true, suites: [17], usable: true };

@@ -1,7 +1,25 @@
 /** Where a BMC can be, in every way in which an address can be written. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isOwnPlace, noBmcAt, refusesBmc } from '../../src/wire/bmc-place.ts';
+import { isOwnPlace, noBmcAt, readBmcPlace, refusesBmc } from '../../src/wire/bmc-place.ts';
+
+describe('a place as people write it', () => {
+  const cases: readonly (readonly [string, ReturnType<typeof readBmcPlace>])[] = [
+    ['10.0.0.5', { host: '10.0.0.5' }],
+    [' BMC1.example ', { host: 'bmc1.example' }],
+    ['bmc1:8443', { host: 'bmc1', port: 8443 }],
+    ['https://10.0.0.5', { scheme: 'https', host: '10.0.0.5' }],
+    ['HTTPS://10.0.0.5:8443/login#x', { scheme: 'https', host: '10.0.0.5', port: 8443 }],
+    ['https://10.0.0.5:443', { scheme: 'https', host: '10.0.0.5', port: 443 }],
+    ['http://10.0.0.5', { scheme: 'http', host: '10.0.0.5' }],
+    ['ipmi://10.0.0.6:623', { scheme: 'ipmi', host: '10.0.0.6', port: 623 }],
+    ['https://[2001:db8::5]:8443', { scheme: 'https', host: '[2001:db8::5]', port: 8443 }],
+    ...['', 'https://', ':443', 'a b', 'u@h', 'https://u:p@h', 'h:0', 'h:65536', 'h:', 'ssh://h', '2001:db8::5'].map(
+      (text) => [text, undefined] as const,
+    ),
+  ];
+  for (const [text, place] of cases) test(JSON.stringify(text), () => assert.deepEqual(readBmcPlace(text), place));
+});
 
 describe('a place', () => {
   for (const host of [
