@@ -6,21 +6,21 @@ import { claimJson, hostJson } from '../api/types.ts';
 import type { ClaimBody } from '../api/types.ts';
 import { renderClaim, renderClaims } from './claim-view.ts';
 import type { Answer } from './client.ts';
-import { confirm, withConfirmation } from './confirm.ts';
-import type { ConfirmOptions } from './confirm.ts';
 import { parseDisk } from './disk-option.ts';
 import { seconds } from './duration.ts';
-import { exits, usage } from './failure.ts';
-import { waitProvisioned } from './follow.ts';
+import { CommandFailure, exits } from './failure.ts';
 import { renderChanged } from './host-view.ts';
-import { dryRuns, intentOf, intentOptions, releaseText, reprovisionAt, showDryRun } from './intent.ts';
+import { dryRuns, intentOf, intentOptions, reprovisionAt, showDryRun } from './intent.ts';
 import type { IntentOptions } from './intent.ts';
 import { placementOf, placementOptions } from './placement-option.ts';
 import type { PlacementOptions } from './placement-option.ts';
+import { checkRelease, releaseClaim, releaseOptions } from './release.ts';
+import type { ReleaseOptions } from './release.ts';
 import { selectorOf, selectorOptions } from './selector-option.ts';
 import type { SelectorOptions } from './selector-option.ts';
 import { collect, does, leaf, segment } from './session.ts';
 import type { Context, Session } from './session.ts';
+import { waitProvisioned } from './wait.ts';
 import { showOrWatch, withWatch } from './watch.ts';
 import type { WatchOptions } from './watch.ts';
 
@@ -80,35 +80,23 @@ const createCommand = (session: Session, claim: Command): void => {
   });
 };
 
-interface ReleaseOptions extends ConfirmOptions {
-  readonly dryRun?: boolean;
-  readonly reserveFor?: string;
-  readonly reserveForSeconds?: number;
-}
-/** The query of the release. */
-const releaseQuery = ({ reserveFor, reserveForSeconds }: ReleaseOptions): string => {
-  if ((reserveFor === undefined) !== (reserveForSeconds === undefined))
-    throw usage('--reserve-for and --reserve-for-seconds belong together', 'say for which word, and for how long once it is clean');
-  if (reserveFor === undefined) return '';
-  return `?${new URLSearchParams({ reserveFor, reserveSeconds: String(reserveForSeconds) }).toString()}`;
-};
 const releaseCommand = (session: Session, claim: Command): void => {
-  const release = withConfirmation(leaf(claim, 'release <claim>', 'end it; the disk that it wrote is cleaned'))
+  const release = releaseOptions(leaf(claim, 'release <claim>', 'end it; the disk that it wrote is cleaned'))
     .alias('remove')
-    .alias('rm')
-    .option('--dry-run', 'show every disk and what would become of it; change nothing')
-    .option('--reserve-for <word>', 'once it is clean, keep the host for claims with --reuse of this word')
-    .option('--reserve-for-seconds <time>', 'how long (600, 10m, 2h)', seconds);
-  does<ReleaseOptions>(session, release, async (context, [id], options) => {
-    const path = `/v1/claims/${segment(id)}`;
-    const query = releaseQuery(options);
-    if (options.dryRun === true) return showDryRun(context, await context.client.delete(`${path}?dryRun=true`, dryRuns));
-    if (options.yes !== true && context.terminal.canAsk) {
-      const { value } = await context.client.get(path, claimJson);
-      await confirm(context, releaseText(value, value.host.name), options);
-    }
-    context.show(await context.client.delete(`${path}${query}`, hostJson), renderChanged);
-    return exits.ok;
+    .alias('rm');
+  does<ReleaseOptions>(session, release, (context, [id], options) => {
+    checkRelease(options);
+    const look = async () => {
+      try {
+        const { value } = await context.client.get(`/v1/claims/${segment(id)}`, claimJson);
+        return { claim: value, host: value.host.name };
+      } catch (error) {
+        // Released before, perhaps, and its host is being cleaned: whoever asks again loses nothing more, and may wait for the end.
+        if (error instanceof CommandFailure && error.code === 'claim-not-found') return undefined;
+        throw error;
+      }
+    };
+    return releaseClaim(context, id, { options, look });
   });
 };
 

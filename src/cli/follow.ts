@@ -1,6 +1,7 @@
-/** Following a host: its timeline as it grows, and waiting until its claim is provisioned or has failed. */
+/** Following a host: its timeline as it grows, and waiting at it until something is there. */
 import { hostJson, timelineJson } from '../api/types.ts';
 import type { HostJson } from '../api/types.ts';
+import type { Answer } from './client.ts';
 import { CommandFailure, exits } from './failure.ts';
 import { durationText } from './human.ts';
 import { ProgressBar } from './progress-bar.ts';
@@ -71,61 +72,47 @@ export const followTimeline = async (context: Context, wish: TimelineWish): Prom
 export const readTimeline = (context: Context, wish: TimelineWish) =>
   context.client.get(timelinePath(wish.host, { most: wish.most, after: wish.after }), timelineJson);
 
-/** Why there is nothing more to wait for; undefined while there is. */
-const settled = (
-  host: HostJson,
-  wanted: { readonly claimId: string; readonly generation: number },
-): CommandFailure | 'provisioned' | undefined => {
-  const { claim, failed, state, name } = host;
-  if (claim?.id !== wanted.claimId)
-    return new CommandFailure(exits.failed, `claim ${wanted.claimId} was released while host ${name} was being provisioned`);
-  if (claim.generation !== wanted.generation)
-    return new CommandFailure(exits.failed, `host ${name} was asked for something else meanwhile: generation ${claim.generation}`, {
-      next: `see what it does: remuda host show ${name}`,
-    });
-  if (failed !== null)
-    return new CommandFailure(exits.failed, `host ${name} failed at ${failed.step}: ${failed.reason}`, {
-      next: `see all of it: remuda host show ${name}; when the cause is mended: remuda host retry ${name}`,
-    });
-  return state === 'provisioned' ? 'provisioned' : undefined;
-};
-
-const late = ({ name, doing }: HostJson, timeoutSeconds: number): CommandFailure =>
-  new CommandFailure(exits.late, `host ${name} is not provisioned within ${durationText(timeoutSeconds * 1000)}: ${doing}`, {
-    next: `it goes on without you; see how: remuda host show ${name} --watch`,
-  });
 const drawProgress = (bar: ProgressBar, { name, doing, progress }: HostJson): void => {
   if (progress === null) bar.say(`${name}: ${doing}`);
   else bar.show({ label: `${name}: ${progress.step}`, done: progress.done, total: progress.total, unit: 'bytes' });
 };
 
+/** What somebody waits for at a host. */
+export interface Awaited {
+  /** Is it there, or why will it never be? undefined while there is something to wait for. */
+  readonly judge: (host: HostJson) => 'there' | CommandFailure | undefined;
+  /** What is said where `timeoutSeconds` passed: `is not clean`. */
+  readonly lacks: string;
+  readonly timeoutSeconds?: number | undefined;
+}
+const late = ({ name, doing }: HostJson, { lacks }: Awaited, timeoutSeconds: number): CommandFailure =>
+  new CommandFailure(exits.late, `host ${name} ${lacks} within ${durationText(timeoutSeconds * 1000)}: ${doing}`, {
+    next: `it goes on without you; see how: remuda host show ${name} --watch`,
+  });
+
 /**
- * Waits until the host runs what its claim's generation asks for and shows how it gets there: timeline on standard output (not with
- * `--json`), a bar on standard error. Throws where it failed, was overtaken, or took longer than `timeoutSeconds`. Ending the wait ends nothing at the daemon.
+ * Waits at a host and shows what happens to it: timeline on standard output (only where a person reads), a bar on standard error. Throws
+ * the judge's refusal, and where it took longer than `timeoutSeconds`. Ending the wait ends nothing at the daemon.
  */
-export const waitProvisioned = async (
-  context: Context,
-  began: HostJson,
-  timeoutSeconds = Infinity,
-): Promise<{ raw: unknown; value: HostJson }> => {
+export const waitAt = async (context: Context, began: HostJson, awaited: Awaited): Promise<Answer<HostJson>> => {
+  const { timeoutSeconds = Infinity } = awaited;
   const until = context.world.clock.now() + timeoutSeconds * 1000;
-  if (began.claim === null) throw new CommandFailure(exits.failed, `no claim holds host ${began.name}`);
-  const wanted = { claimId: began.claim.id, generation: began.claim.generation };
   using bar = new ProgressBar(context.terminal);
-  const quiet: Context = context.json ? { ...context, terminal: { ...context.terminal, write: () => {} } } : context;
+  const isRead = context.format === 'text' || context.format === 'wide';
+  const quiet: Context = isRead ? context : { ...context, terminal: { ...context.terminal, write: () => {} } };
   const newest = await context.client.get(timelinePath(began.id, { most: 1 }), timelineJson);
   const cursor: Cursor = { after: Math.max(0, newest.value.next - 1) };
   for (let waitMs = 0; ; waitMs = progressMs) {
     await patiently(context, () => printNew(quiet, began.id, cursor, { waitMs, bar }));
     const answer = await patiently(context, () => context.client.get(`/v1/hosts/${segment(began.id)}`, hostJson));
-    const end = settled(answer.value, wanted);
+    const end = awaited.judge(answer.value);
     if (end !== undefined) {
       // What was journalled between the two questions, the last step of all.
       await printNew(quiet, began.id, cursor, { waitMs: 0, bar });
-      if (end === 'provisioned') return answer;
+      if (end === 'there') return answer;
       throw end;
     }
-    if (context.world.clock.now() >= until) throw late(answer.value, timeoutSeconds);
+    if (context.world.clock.now() >= until) throw late(answer.value, awaited, timeoutSeconds);
     drawProgress(bar, answer.value);
     await context.world.clock.sleep(pauseMs, context.world.signal);
   }

@@ -11,8 +11,10 @@ import { lookCommands } from './host-look.ts';
 import { recordCommands } from './host-record.ts';
 import { renderChanged } from './host-view.ts';
 import { plainText } from './human.ts';
-import { dryRuns, intentOptions, releaseText, reprovisionAt, showDryRun } from './intent.ts';
+import { intentOptions, reprovisionAt } from './intent.ts';
 import type { IntentOptions } from './intent.ts';
+import { checkRelease, releaseClaim, releaseOptions } from './release.ts';
+import type { ReleaseOptions } from './release.ts';
 import { does, leaf, segment } from './session.ts';
 import type { Session } from './session.ts';
 
@@ -60,28 +62,20 @@ const retryCommand = (session: Session, host: Command): void =>
     context.show(await context.client.post(`${pathOf(name)}/retry`, {}, hostJson), renderChanged),
   );
 
-interface ReleaseOptions extends ConfirmOptions {
-  readonly dryRun?: boolean;
-}
 const ownerCommands = (session: Session, host: Command): void => {
   const reprovision = intentOptions(leaf(host, 'reprovision <host>', 'put an image on its claim\u2019s disk again: the next generation'));
   does<IntentOptions>(session, reprovision, (context, [name], options) => reprovisionAt(context, `${pathOf(name)}/reprovision`, options));
 
-  const release = withConfirmation(leaf(host, 'release <host>', 'end its claim; the disk that the claim wrote is cleaned')).option(
-    '--dry-run',
-    'show every disk and what would become of it; change nothing',
-  );
+  const release = releaseOptions(leaf(host, 'release <host>', 'end its claim; the disk that the claim wrote is cleaned'));
   does<ReleaseOptions>(session, release, async (context, [name], options) => {
+    checkRelease(options);
     const { value } = await context.client.get(pathOf(name), hostJson);
-    if (value.claim === null)
+    const { claim } = value;
+    if (claim === null)
       throw new CommandFailure(exits.failed, `no claim holds host ${value.name}: it is ${value.state}`, {
         next: `see it: remuda host show ${value.name}`,
       });
-    const path = `/v1/claims/${segment(value.claim.id)}`;
-    if (options.dryRun === true) return showDryRun(context, await context.client.delete(`${path}?dryRun=true`, dryRuns));
-    await confirm(context, releaseText(value.claim, value.name), options);
-    context.show(await context.client.delete(path, hostJson), renderChanged);
-    return exits.ok;
+    return releaseClaim(context, claim.id, { options, look: async () => ({ claim, host: value.name }) });
   });
 };
 

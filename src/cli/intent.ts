@@ -1,24 +1,19 @@
-/** What a claim asks for on its host: image, name, user data, network; and what its end takes away. */
+/** What a claim asks for on its host: image, name, user data, network. */
 import type { Command } from 'commander';
 import { parse } from 'yaml';
 import { dryRunJson, hostJson, itemsOf } from '../api/types.ts';
-import type { HostJson, ReprovisionBody } from '../api/types.ts';
+import type { ReprovisionBody } from '../api/types.ts';
 import { reasonOf } from '../errors.ts';
 import { renderDryRun } from './claim-view.ts';
 import type { Answer } from './client.ts';
-import { seconds } from './duration.ts';
 import { exits, usage } from './failure.ts';
 import type { Exit } from './failure.ts';
-import { waitProvisioned } from './follow.ts';
-import { diskText, renderChanged } from './host-view.ts';
+import { renderChanged } from './host-view.ts';
 import { readText, readUserData } from './input.ts';
 import type { Context } from './session.ts';
+import { checkWait, waitOptions, waitProvisioned } from './wait.ts';
+import type { WaitOptions } from './wait.ts';
 
-export interface WaitOptions {
-  readonly wait?: boolean;
-  /** Seconds. */
-  readonly timeout?: number;
-}
 export interface IntentOptions extends WaitOptions {
   readonly image: string;
   readonly hostname?: string;
@@ -28,15 +23,16 @@ export interface IntentOptions extends WaitOptions {
   readonly dryRun?: boolean;
 }
 export const intentOptions = (command: Command): Command =>
-  command
-    .requiredOption('--image <name>', 'the image, by name or digest')
-    .option('--hostname <name>', 'what the installed system calls itself')
-    .option('--user-data <file>', 'cloud-init user data for it')
-    .option('--meta-data <file>', 'more for its cloud-init meta-data (YAML), such as `public-keys`')
-    .option('--network <file>', 'what it is told of its network (YAML, as `host describe --network`), instead of what the host says')
-    .option('--dry-run', 'show every disk and what would become of it; change nothing')
-    .option('--wait', 'follow it until it is provisioned or has failed')
-    .option('--timeout <time>', 'with --wait: stop waiting after so long (30m, 2h); the work goes on', seconds);
+  waitOptions(
+    command
+      .requiredOption('--image <name>', 'the image, by name or digest')
+      .option('--hostname <name>', 'what the installed system calls itself')
+      .option('--user-data <file>', 'cloud-init user data for it')
+      .option('--meta-data <file>', 'more for its cloud-init meta-data (YAML), such as `public-keys`')
+      .option('--network <file>', 'what it is told of its network (YAML, as `host describe --network`), instead of what the host says')
+      .option('--dry-run', 'show every disk and what would become of it; change nothing'),
+    'it is provisioned or has failed',
+  );
 
 const documentBytesMax = 256 * 1024;
 /** A YAML or JSON file with one mapping; what it may say is checked by the daemon. */
@@ -52,8 +48,7 @@ export const readDocument = async (context: Context, path: string): Promise<Reco
   return value as Record<string, unknown>;
 };
 export const intentOf = async (context: Context, options: IntentOptions): Promise<ReprovisionBody> => {
-  if (options.dryRun === true && options.wait === true) throw usage('--dry-run and --wait: there is nothing to wait for');
-  if (options.timeout !== undefined && options.wait !== true) throw usage('--timeout is for --wait', 'add --wait');
+  checkWait(options);
   return {
     image: options.image,
     ...(options.hostname === undefined ? {} : { hostName: options.hostname }),
@@ -80,10 +75,3 @@ export const reprovisionAt = async (context: Context, path: string, options: Int
   context.show(options.wait === true ? await waitProvisioned(context, answer.value, options.timeout) : answer, renderChanged);
   return exits.ok;
 };
-
-/** What a release takes away. */
-export const releaseText = (
-  claim: Pick<NonNullable<HostJson['claim']>, 'id' | 'owner' | 'hostName' | 'image' | 'disk'>,
-  host: string,
-): string =>
-  `Claim ${claim.id} of ${claim.owner} ends. Host ${host} (${claim.hostName}, ${claim.image.name}) is switched off, and everything on this disk is lost:\n  ${diskText(claim.disk)}`;
