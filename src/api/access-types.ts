@@ -35,8 +35,9 @@ export const auditRowJson = z.object({
   /** The operation, as the description of the API names it. */
   action: z.string(),
   subject: z.string(),
-  /** `ok`, or the code of the refusal; `left` where nobody waited for its end, `begun` where the daemon ended before it was over. */
+  /** `ok`, or the code of the refusal; `dry-run` where it was only asked what would happen; `left` where nobody waited for its end, `begun` where the daemon ended before it was over. */
   outcome: z.string(),
+  /** `dryRun` is true where nothing would have been changed, whatever the outcome. */
   detail: z.record(z.string(), z.unknown()).optional(),
 });
 export type AuditRowJson = z.infer<typeof auditRowJson>;

@@ -1,4 +1,4 @@
-/** The audit log: every change is on record before it is done, with its outcome afterwards; refused attempts too, but never so many that they fill the disk. */
+/** The audit log: every change is on record before it is done, with its outcome afterwards; a dry run as what it is; refused attempts too, but never so many that they fill the disk. */
 import type { Code } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import type { AuditEntry, Store } from '../store/store.ts';
@@ -18,6 +18,8 @@ export interface Deed {
   readonly request: string;
   /** `socket`, or the peer's address. */
   readonly peer: string;
+  /** It only asks what would happen. */
+  readonly isDry?: boolean;
 }
 const subjectMax = 256;
 
@@ -34,7 +36,8 @@ export class AuditTrail {
   /** On record when it returns; the function that it returns records the outcome. */
   async begin(deed: Deed): Promise<(outcome: 'ok' | 'left' | Code) => Promise<void>> {
     const seq = await this.#parts.store.audit(this.#entry(deed, 'begun'));
-    return (outcome) => this.#parts.store.auditOutcome(seq, outcome);
+    // Whoever looks for what was changed looks for `ok`.
+    return (outcome) => this.#parts.store.auditOutcome(seq, outcome === 'ok' && deed.isDry === true ? 'dry-run' : outcome);
   }
   /** Somebody was not let in. Above the rate only counted; the next one on record tells how many were not. */
   async refused(deed: Deed, code: Code): Promise<void> {
@@ -49,14 +52,18 @@ export class AuditTrail {
   log(options: { readonly before?: number; readonly most: number }): ReturnType<Store['auditLog']> {
     return this.#parts.store.auditLog(options);
   }
-  #entry({ actor, action, subject, request, peer }: Deed, outcome: string, more: Readonly<Record<string, unknown>> = {}): AuditEntry {
+  #entry(
+    { actor, action, subject, request, peer, isDry = false }: Deed,
+    outcome: string,
+    more: Readonly<Record<string, unknown>> = {},
+  ): AuditEntry {
     return {
       at: this.#parts.clock.now(),
       actor,
       action,
       subject: subject.slice(0, subjectMax),
       outcome,
-      detail: { request, peer, ...more },
+      detail: { request, peer, ...(isDry ? { dryRun: true } : {}), ...more },
     };
   }
 }

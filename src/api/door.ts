@@ -123,8 +123,8 @@ export class Door {
     }
     return (whole) =>
       this.#finish(visit, async () => {
-        const { subject, run } = row.read(whole, caller);
-        const done = { ...deed, actor: caller.name, subject };
+        const { subject, isDry, run } = row.read(whole, caller);
+        const done = { ...deed, actor: caller.name, subject, isDry };
         return this.#seated(row, { request: whole, caller, name: `${kind} ${caller.name}` }, () => this.#recorded(row, whole, done, run));
       });
   }
@@ -176,7 +176,8 @@ export class Door {
         return reply;
       }
       await ended('ok');
-      log.info(`${deed.action} by ${deed.actor}`, { request: deed.request, subject: deed.subject });
+      const { action, actor, subject, isDry } = deed;
+      log.info(`${action} by ${actor}${isDry === true ? ', a dry run' : ''}`, { request: deed.request, subject });
       return reply;
     } catch (error) {
       await ended(codeOf(error));

@@ -65,6 +65,8 @@ export interface AdminRow<B extends z.ZodType, Q extends z.ZodType> extends RowF
 export interface Ready {
   /** What it is about, for the audit log: the names in the path, else what the body calls itself. */
   readonly subject: string;
+  /** It only asks what would happen: nothing is changed. */
+  readonly isDry: boolean;
   readonly run: () => Promise<AdminReply>;
 }
 /** A row without its types, as the door uses it. */
@@ -88,6 +90,9 @@ const subjectOf = ({ params }: HttpRequest, body: unknown): string => {
   return [name, id, host].find((one) => typeof one === 'string') ?? '';
 };
 
+/** `dryRun`, wherever a request may say it. */
+const asksOnly = (said: unknown): boolean => typeof said === 'object' && said !== null && 'dryRun' in said && said.dryRun === true;
+
 /** A row of the table: body and query are checked by their schemas before `handle` sees them. */
 export const adminRoute = <B extends z.ZodType = z.ZodUndefined, Q extends z.ZodType = z.ZodUndefined>({
   handle,
@@ -98,6 +103,6 @@ export const adminRoute = <B extends z.ZodType = z.ZodUndefined, Q extends z.Zod
     const query = (row.query === undefined ? undefined : queryOf(row.query, request)) as z.output<Q>;
     const body = (row.body === undefined ? undefined : bodyOf(row.body, request)) as z.output<B>;
     const asked = { request, caller, as: asker(request, caller), body, query };
-    return { subject: subjectOf(request, body), run: () => handle(asked) };
+    return { subject: subjectOf(request, body), isDry: asksOnly(body) || asksOnly(query), run: () => handle(asked) };
   },
 });

@@ -67,8 +67,16 @@ const tokenCommands = (session: Session, program: Command): void => {
   });
 };
 
-const detailText = (detail: AuditRowJson['detail']): string =>
-  detail === undefined || Object.keys(detail).length === 0 ? '' : JSON.stringify(detail);
+const detailText = (detail: AuditRowJson['detail'] = {}): string =>
+  Object.entries(detail)
+    .filter(([name]) => name !== 'dryRun')
+    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
+const outcomeCell = ({ outcome, detail }: AuditRowJson): Cell => {
+  if (outcome === 'dry-run') return { text: 'dry run', tone: 'dim' };
+  const said = detail?.['dryRun'] === true ? `${outcome}, dry run` : outcome;
+  return { text: said, tone: outcome === 'ok' ? 'good' : 'bad' };
+};
 const renderAudit = (rows: readonly AuditRowJson[], { style }: Look): string =>
   rows.length === 0
     ? 'Nothing was asked to be changed yet.\n'
@@ -79,7 +87,7 @@ const renderAudit = (rows: readonly AuditRowJson[], { style }: Look): string =>
           row.actor,
           row.action,
           row.subject === '' ? '-' : row.subject,
-          { text: row.outcome, tone: row.outcome === 'ok' ? 'good' : 'bad' },
+          outcomeCell(row),
           detailText(row.detail),
         ]),
         style,

@@ -179,6 +179,30 @@ describe('the audit log', () => {
     );
     assert.equal(rows[1]?.detail?.['request'], held.headers['x-request-id']);
   });
+  test('a dry run stands there as one: its outcome is not that of a change', async () => {
+    const { ask, rack } = await asking();
+    await ask('POST', '/v1/claims', { body: { image: 'debian', dryRun: true } });
+    await ask('PUT', '/v1/claims/c-h1', { body: { image: 'debian' } });
+    await ask('DELETE', '/v1/claims/c-h1?dryRun=true');
+    await ask('POST', '/v1/claims/c-h1/reprovision', { body: { image: 'debian', dryRun: true } });
+    await ask('POST', '/v1/enrolments', { body: { hosts: [{ name: 'h2' }], dryRun: true } });
+    rack.refuse = { code: 'claim-not-found', message: 'no such claim' };
+    await ask('DELETE', '/v1/claims/c-h1?dryRun=true');
+    await ask('DELETE', '/v1/claims/c-h1');
+    const dry = (action: string, outcome = 'dry-run') => [action, outcome, true];
+    assert.deepEqual(
+      (await rowsOf(ask)).map(({ action, outcome, detail }) => [action, outcome, detail?.['dryRun']]),
+      [
+        ['releaseClaim', 'ok', undefined],
+        dry('releaseClaim', 'claim-not-found'),
+        dry('enrolHosts'),
+        dry('reprovisionClaim'),
+        dry('releaseClaim'),
+        ['putClaim', 'ok', undefined],
+        dry('createClaim'),
+      ],
+    );
+  });
   test('what cannot be recorded is not done', async () => {
     const { ask, rack, access } = await asking();
     access.records.fails = new RemudaError('disk-full', 'no room');

@@ -40,6 +40,18 @@ test('audit: what was asked, by whom, newest first', async () => {
   assert.equal(((await run('audit --json --most 1')).json() as { items: unknown[] }).items.length, 1);
 });
 
+test('audit: a dry run is no change, also where it was refused', async () => {
+  const { run, rack } = await bench();
+  await run('claim create --image debian --host h1 --dry-run');
+  rack.refuse = { code: 'no-host-fits', message: 'none fits' };
+  await run('claim create --image debian --dry-run');
+  const { out } = await run('audit');
+  assert.match(
+    out,
+    / createClaim +- +no-host-fits, dry run +request \S+, peer socket\n[^\n]* createClaim +h1 +dry run +request \S+, peer socket\n/,
+  );
+});
+
 describe('events', () => {
   test('lines of the timeline with their host, until the person ends it; with --json one object a line', async () => {
     for (const [flag, says] of [
