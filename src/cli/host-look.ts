@@ -7,6 +7,7 @@ import { limits } from '../limits.ts';
 import type { Answer } from './client.ts';
 import { followTimeline, readTimeline } from './follow.ts';
 import { renderHost, renderHosts, since } from './host-view.ts';
+import { plainText, plural } from './human.ts';
 import { parseSelectors, passesAll } from './labels.ts';
 import { collect, does, leaf, number, segment } from './session.ts';
 import type { Session } from './session.ts';
@@ -54,12 +55,28 @@ const sorted = (hosts: readonly HostJson[], by: string | undefined): readonly Ho
   if (key === undefined) return hosts;
   return hosts.toSorted((one, other) => compare(key(one), key(other)) || compare(one.name, other.name));
 };
+interface Chosen {
+  readonly kept: readonly HostJson[];
+  /** So many there are. */
+  readonly of: number;
+}
+/** What narrows the list, as it was typed. */
+const filtersText = ({ state, held, failed, pool, rack, selector = [] }: ListOptions): string =>
+  [
+    ...Object.entries({ state, pool, rack }).flatMap(([name, said]) => (said === undefined ? [] : [`--${name} ${said}`])),
+    ...(held === true ? ['--held'] : []),
+    ...(failed === true ? ['--failed'] : []),
+    ...selector.map((labels) => `-l ${labels}`),
+  ].join(' ');
+const noneText = (of: number, options: ListOptions): string =>
+  `None of ${plural(of, 'host')} is like that (${plainText(filtersText(options))}). All of them: remuda host list -o wide\n`;
+
 /** Those that are wanted, in the order that is wanted, each with the document that it came as. */
-const chosen = ({ raw, value }: Answer<{ items: HostJson[] }>, options: ListOptions): Answer<readonly HostJson[]> => {
+const chosen = ({ raw, value }: Answer<{ items: HostJson[] }>, options: ListOptions): Answer<Chosen> => {
   // The list and its documents stand in one order; the documents keep what this version of the command does not know.
   const documents = new Map(value.items.map((host, at) => [host.id, (raw as { items: readonly unknown[] }).items[at]]));
   const kept = sorted(value.items.filter(wanted(options)), options.sort);
-  return { raw: { items: kept.map(({ id }) => documents.get(id)) }, value: kept };
+  return { raw: { items: kept.map(({ id }) => documents.get(id)) }, value: { kept, of: value.items.length } };
 };
 
 const listCommand = (session: Session, host: Command): void => {
@@ -77,7 +94,7 @@ const listCommand = (session: Session, host: Command): void => {
       context,
       {
         ask: async () => chosen(await context.client.list('/v1/hosts', hostJson), options),
-        render: (hosts, look) => renderHosts(hosts, look),
+        render: ({ kept, of }, look) => (kept.length === 0 && of > 0 ? noneText(of, options) : renderHosts(kept, look)),
       },
       options,
     ),

@@ -44,15 +44,18 @@ const overrides = z.record(z.string(), z.number().int().nonnegative()).superRefi
       });
 });
 
+/** The daemon does not run in the folder of whoever wrote the file. */
+const absolutePath = z.string().startsWith('/', 'must be an absolute path: one that begins with /');
+
 export const configSchema = z.strictObject({
   /** Database, images. */
-  data: z.string().startsWith('/').default('/var/lib/remuda'),
+  data: absolutePath.default('/var/lib/remuda'),
   /** A file with the key that seals the secrets in the database (64 hex digits); without it `key` in the data folder, made at the first start. */
-  keyFile: z.string().startsWith('/').exactOptional(),
+  keyFile: absolutePath.exactOptional(),
   /** Earlier keys: what they sealed is opened and sealed anew at the start. */
-  oldKeyFiles: z.array(z.string().startsWith('/')).max(8).default([]),
+  oldKeyFiles: z.array(absolutePath).max(8).default([]),
   /** The API's Unix socket. */
-  socket: z.string().startsWith('/').default('/run/remuda/remuda.sock'),
+  socket: absolutePath.default('/run/remuda/remuda.sock'),
   /** The API on loopback as well, with a token; `api.listen` says the same and more. */
   admin: z
     .strictObject({ address: ipv4.refine(isLoopback, 'this is for loopback only: other addresses stand in api.listen'), port })
@@ -61,9 +64,9 @@ export const configSchema = z.strictObject({
   api: apiSchema,
   boot: z.strictObject({
     /** Folder with vmlinuz, initrd.zst and ramdisk.json. */
-    agent: z.string().startsWith('/'),
+    agent: absolutePath,
     /** Folder with undionly.kpxe and snponly.efi. */
-    firmware: z.string().startsWith('/'),
+    firmware: absolutePath,
     httpPort: port.default(7480),
     agentPort: port.default(7443),
     kernelArguments: z
@@ -190,5 +193,6 @@ export const parseConfig = (text: string, file: string): Config => {
   if ('config' in judged) return judged.config;
   throw new RemudaError('bad-config', judged.faults.map((fault) => faultText(file, fault)).join('\n'), {
     values: { faults: judged.faults },
+    next: `mend the configuration file; to see whether all is right: remuda config check ${file}`,
   });
 };

@@ -121,7 +121,7 @@ const resolved = (subnet: Written, all: readonly Written[]) => {
 /** `subnets` of the configuration. */
 export const subnetsSchema = z
   .array(shape)
-  .min(1)
+  .min(1, 'at least one network that hosts boot from must stand here')
   .max(64)
   .transform((subnets, context) => {
     const faults = [

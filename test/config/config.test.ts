@@ -30,9 +30,9 @@ describe('faults', () => {
       text: `log: loud\nboot:\n  agent: here\n${subnet}data: there\n`,
       says: [
         'r.yaml:1: log: Invalid option: expected one of "debug"|"info"|"warn"|"error"',
-        'r.yaml:3: boot.agent: Invalid string: must start with "/"',
+        'r.yaml:3: boot.agent: must be an absolute path: one that begins with /',
         'r.yaml:3: boot.firmware: is missing',
-        'r.yaml:5: data: Invalid string: must start with "/"',
+        'r.yaml:5: data: must be an absolute path: one that begins with /',
       ],
     },
     {
@@ -54,6 +54,11 @@ describe('faults', () => {
         'r.yaml:2: Flow sequence in block collection must be sufficiently indented and end with a ]',
         'r.yaml:3: Missing closing "quote',
       ],
+    },
+    {
+      name: 'no network',
+      text: `${boot}subnets: []\n`,
+      says: ['r.yaml:2: subnets: at least one network that hosts boot from must stand here'],
     },
     { name: 'an empty file', text: '', says: ['r.yaml:1: boot: is missing', 'r.yaml:1: subnets: is missing'] },
     {
