@@ -47,15 +47,23 @@ export const codes = {
 } as const;
 export type Code = keyof typeof codes;
 
+interface ErrorOptions {
+  readonly cause?: unknown;
+  readonly values?: Readonly<Record<string, unknown>>;
+  readonly next?: string;
+}
 /** What was attempted, on what, and what the operator can do about it. */
 export class RemudaError extends Error {
   override readonly name = 'RemudaError';
   readonly code: Code;
   readonly values: Readonly<Record<string, unknown>>;
-  constructor(code: Code, message: string, options: { cause?: unknown; values?: Readonly<Record<string, unknown>> } = {}) {
+  /** What to do in this very case, on a line of its own, where the code alone would advise something else. */
+  readonly next: string | undefined;
+  constructor(code: Code, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.values = options.values ?? {};
+    this.next = options.next;
   }
   get status(): number {
     return codes[this.code];

@@ -93,7 +93,7 @@ const local: LocalCommands = {
     // Who says it by the environment says it to the daemon too.
     const isKept = keyFile !== undefined && (envKey === undefined || envKey === '');
     if (data !== undefined) return restore(world, { ...wish, data, keyFile: given, keepKey: isKept });
-    const config = await readConfig(world.files, path);
+    const config = await readConfig(world.files, path, 'name folder and key yourself: --data FOLDER --key-file FILE');
     const { keyFile: configured, oldKeyFiles } = config;
     return restore(world, {
       ...wish,

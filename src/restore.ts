@@ -2,6 +2,7 @@
 import { databaseName } from './backup/make.ts';
 import type { About } from './backup/make.ts';
 import { removeTree, restoreBackup } from './backup/restore.ts';
+import type { RestoreParts, Restored } from './backup/restore.ts';
 import type { Config } from './config/config.ts';
 import { RemudaError } from './errors.ts';
 import { limits } from './limits.ts';
@@ -44,7 +45,10 @@ export interface RestoreOutcome {
 const pieceBytes = 1024 * 1024;
 async function* piecesOf(files: World['files'], path: string): AsyncGenerator<Uint8Array> {
   const stat = await files.stat(path);
-  if (stat?.kind !== 'file') throw new RemudaError('not-found', `there is no file ${path}`);
+  if (stat?.kind !== 'file')
+    throw new RemudaError('not-found', `there is no backup at ${path}: ${stat === undefined ? 'no such file' : 'that is a folder'}`, {
+      next: 'name the file that `remuda backup` wrote',
+    });
   for (let offset = 0; offset < stat.sizeBytes; offset += pieceBytes) yield await files.read(path, { offset, length: pieceBytes });
 }
 
@@ -70,6 +74,19 @@ const holdAll = async (store: Store, madeAt: number, now: number): Promise<numbe
   return held;
 };
 
+/** `restoreBackup`; what is no whole backup is told by its name. */
+const unpacked = async (file: string, parts: RestoreParts): Promise<Restored> => {
+  try {
+    return await restoreBackup(parts);
+  } catch (error) {
+    if (!(error instanceof RemudaError) || error.code !== 'bad-request') throw error;
+    throw new RemudaError(error.code, `${file}: ${error.message}`, {
+      cause: error,
+      next: 'take another backup; whether one is whole is told by: remuda restore FILE --check',
+    });
+  }
+};
+
 /** The exclusive lock of the database tells whether a daemon runs on it. */
 const refuseRunning = async (data: string, sealer: Sealer): Promise<void> => {
   const path = `${data}/${databaseName}`;
@@ -78,9 +95,15 @@ const refuseRunning = async (data: string, sealer: Sealer): Promise<void> => {
   } catch (error) {
     // Broken, or sealed under another key: there may be every reason to replace it.
     if (error instanceof RemudaError && error.code === 'conflict')
-      throw new RemudaError('conflict', `a daemon serves ${data}: stop it before its data is replaced`, { cause: error });
+      throw new RemudaError('conflict', `a daemon serves ${data}: stop it before its data is replaced`, {
+        cause: error,
+        next: 'stop it (systemctl stop remuda) and restore then; --check only proves the backup, while it serves',
+      });
   }
 };
+
+/** A new key would open nothing. */
+const keyAdvice = 'name your copy of the key of the daemon that was backed up: --key-file FILE';
 
 /** Throws `conflict` where there is data already (without `replace`) or a daemon runs on it, and what `restoreBackup` throws. */
 export const restore = async (world: World, wish: RestoreWish): Promise<RestoreOutcome> => {
@@ -99,11 +122,16 @@ export const restore = async (world: World, wish: RestoreWish): Promise<RestoreO
     throw new RemudaError(
       'bad-config',
       `there is no key: the secrets of a backup open only with the one they were sealed with (--key-file, or ${data}/key)`,
+      { next: keyAdvice },
     );
+  if ((await files.stat(keyFile)) === undefined)
+    throw new RemudaError('bad-config', `there is no key at ${keyFile}, and a backup opens only with the key it was sealed with`, {
+      next: keyAdvice,
+    });
   const sealer = await sealerFor(world, { data, keyFile, oldKeyFiles: wish.oldKeyFiles });
   if (!wish.check && (await files.stat(`${data}/${databaseName}`)) !== undefined) await refuseRunning(data, sealer);
   let held = 0;
-  const done = await restoreBackup({
+  const done = await unpacked(wish.file, {
     files,
     archive: piecesOf(files, wish.file),
     into,

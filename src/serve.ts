@@ -25,14 +25,21 @@ import { prometheusMeter } from './world/meter.ts';
 import type { PrometheusMeter } from './world/meter.ts';
 import type { Files, HttpListen, Identity, Listener, World } from './world/world.ts';
 
-/** The configuration in this file; `bad-config` says where it is wrong. */
-export const readConfig = async (files: Pick<Files, 'read'>, path: string): Promise<Config> => {
+/** The configuration in this file; `bad-config` says where it is wrong. `otherwise` is what a command can do that finds none. */
+export const readConfig = async (
+  files: Pick<Files, 'read'>,
+  path: string,
+  otherwise = `begin one: remuda config example --minimal > ${path}`,
+): Promise<Config> => {
   let bytes: Uint8Array;
   try {
     bytes = await files.read(path);
   } catch (cause) {
     if (codeOf(cause) !== 'not-found') throw cause;
-    throw new RemudaError('bad-config', `there is no configuration at ${path}; say where it is: remuda serve --config FILE`, { cause });
+    throw new RemudaError('bad-config', `there is no configuration at ${path}`, {
+      cause,
+      next: `say where it is: --config FILE; or ${otherwise}`,
+    });
   }
   return parseConfig(new TextDecoder().decode(bytes), path);
 };

@@ -312,6 +312,8 @@ export const problemJson = z.object({
   detail: z.string(),
   /** `urn:remuda:request:<id>`: the same ID stands in the log and the audit log. */
   instance: z.string().optional(),
+  /** What to do about it, for people. */
+  next: z.string().optional(),
   /** What explains it, for programs. */
   values: z.record(z.string(), z.unknown()).optional(),
 });

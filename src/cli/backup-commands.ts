@@ -1,7 +1,7 @@
 /** `remuda backup` and `remuda restore`: what the daemon knows, in one file, and back again. */
 import type { Command } from 'commander';
 import { CommandFailure, exits } from './failure.ts';
-import { sizeText } from './human.ts';
+import { plural, sizeText } from './human.ts';
 import { absolute } from './input.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { does, leaf, withOutput } from './session.ts';
@@ -84,7 +84,7 @@ const restoreCommand = (session: Session, program: Command): void => {
     if (restore.optsWithGlobals<{ json?: boolean }>().json === true) return terminal.write(`${JSON.stringify(said, null, 2)}\n`);
     const { about, data, kept, key, files, bytes, held } = said;
     return terminal.write(
-      `${options.check === true ? 'a whole backup' : `restored into ${data}`}: ${files} files, ${sizeText(bytes)}, made ${new Date(about.madeAt).toISOString()} by Remuda ${about.version}\n` +
+      `${options.check === true ? 'a whole backup' : `restored into ${data}`}: ${plural(files, 'file')}, ${sizeText(bytes)}, made ${new Date(about.madeAt).toISOString()} by Remuda ${about.version}\n` +
         (kept === undefined ? '' : `what was there before: ${kept}\n`) +
         (key === undefined ? '' : `the key is where the daemon looks for it: ${key}\n`) +
         (held === 0 || options.check === true

@@ -7,6 +7,7 @@ import type { Http, HttpCall, Method } from '../world/world.ts';
 import { eventsOf } from '../wire/event-stream.ts';
 import type { ServerEvent } from '../wire/event-stream.ts';
 import { CommandFailure, exits, nextFor } from './failure.ts';
+import { misfitAdvice } from './misfit-advice.ts';
 
 /** Where the daemon is, and over the network what is trusted there: a certificate by its SHA-256, or authorities by their PEM. */
 export type Where =
@@ -35,7 +36,7 @@ const notOurs = (where: Where, what: string, cause?: unknown): CommandFailure =>
   });
 const refusal = (problem: ProblemJson): CommandFailure =>
   new CommandFailure(problem.status === 401 || problem.status === 403 ? exits.denied : exits.failed, problem.detail, {
-    next: nextFor(problem.code),
+    next: problem.next ?? misfitAdvice(problem) ?? nextFor(problem.code),
     code: problem.code,
   });
 

@@ -52,7 +52,7 @@ export const configCommands = (session: Session, program: Command): void => {
     const { faults, config: effective } = await local.config.check(path);
     if (effective === undefined)
       throw new CommandFailure(exits.failed, faults.map(({ line, path: at, message }) => `${path}:${line}: ${at}: ${message}`).join('\n'), {
-        next: 'mend the configuration file',
+        next: `mend the configuration file; to see whether all is right: remuda config check ${path}`,
       });
     const asJson = formatOf(show.optsWithGlobals<OutputOptions>()) === 'json';
     terminal.write(asJson ? `${JSON.stringify(effective, null, 2)}\n` : stringify(effective));

@@ -32,7 +32,6 @@ const nextSteps: Partial<Record<Code, string>> = {
   'host-exists': 'see which host has that name or MAC: remuda host list',
   'claim-exists': 'choose another --id: an ID is never given twice',
   'version-conflict': 'something else changed the host in this moment: ask again',
-  conflict: 'see what stands against it above, then ask again',
   'disk-missing': 'see the disks of the hosts: remuda claim create … --dry-run; then name one by --disk serial=…',
   'disk-ambiguous': 'see the disks of the hosts: remuda claim create … --dry-run; then name one by --disk serial=…',
   'disk-too-small': 'choose a larger disk or a smaller image: remuda claim create … --dry-run shows the disks',
@@ -42,8 +41,6 @@ const nextSteps: Partial<Record<Code, string>> = {
   'bmc-refused': 'check the user, the password and the rights on the BMC',
   'bmc-ignored': 'look at the server: its BMC said yes and did nothing; remuda host timeline HOST shows what was tried',
   'disk-full': 'make room on the daemon\u2019s disk: remuda image remove NAME',
-  'not-found': 'check the path: it is read by the daemon, on its own machine',
-  'bad-config': 'mend the configuration file and start again',
   unauthenticated:
     'say who you are: remuda login URL, or --token-file FILE, REMUDA_TOKEN; an administrator makes tokens: remuda token create',
   forbidden: 'ask an administrator for a token with the role that this needs: remuda token create NAME --role ROLE',
@@ -62,6 +59,9 @@ export const nextFor = (code: string): string | undefined => (Object.hasOwn(next
 /** Any thrown thing as a failure of the command. */
 export const failureOf = (error: unknown): CommandFailure => {
   if (error instanceof CommandFailure) return error;
-  const code = error instanceof RemudaError ? error.code : undefined;
-  return new CommandFailure(exits.failed, reasonOf(error), { cause: error, ...(code === undefined ? {} : { code, next: nextFor(code) }) });
+  if (!(error instanceof RemudaError)) return new CommandFailure(exits.failed, reasonOf(error), { cause: error });
+  const { code, message } = error;
+  // What breaks here breaks in this command, and no daemon has a log of it.
+  const next = error.next ?? (code === 'internal' ? undefined : nextFor(code));
+  return new CommandFailure(exits.failed, message, { cause: error, code, next });
 };

@@ -35,7 +35,17 @@ const localCommands = (session: Session, program: Command): void => {
     .description('run the daemon: DHCP, TFTP, HTTP boot, and the control of power')
     .option('--config <file>', 'its configuration');
   serve.action(async () => {
-    session.outcome.exit = await local.serve(serve.opts<{ config?: string }>());
+    try {
+      session.outcome.exit = await local.serve(serve.opts<{ config?: string }>());
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.code !== 'bad-config' || failure.next !== undefined) throw error;
+      throw new CommandFailure(failure.exit, failure.message, {
+        next: 'mend the configuration file and start again',
+        code: failure.code,
+        cause: error,
+      });
+    }
   });
   const lab = program.command('lab [args...]').description('servers without metal: see `remuda lab --help`');
   lab.helpOption(false).allowUnknownOption().passThroughOptions();

@@ -96,7 +96,10 @@ export const checkConfig = async (machine: Machine, path: string): Promise<Check
     text = new TextDecoder().decode(await machine.files.read(path));
   } catch (cause) {
     if (codeOf(cause) !== 'not-found') throw cause;
-    throw new RemudaError('bad-config', `there is no configuration at ${path}`, { cause });
+    throw new RemudaError('bad-config', `there is no configuration at ${path}`, {
+      cause,
+      next: `name the file: remuda config check FILE; or begin one: remuda config example --minimal > ${path}`,
+    });
   }
   const judged = judgeConfig(text);
   if (!('config' in judged)) return { faults: judged.faults, warnings: [] };

@@ -129,7 +129,9 @@ const take = (
 /** Why the host that the owner named cannot be had. */
 const refuseNamed = ({ class: name, host, reason }: Misfit): never => {
   if (name === 'uninspected')
-    throw new RemudaError('disk-missing', `host ${host.name} cannot be claimed: ${reason}, so its disks are not known`);
+    throw new RemudaError('disk-missing', `host ${host.name} cannot be claimed: ${reason}, so its disks are not known`, {
+      values: { host: host.name, class: name },
+    });
   const passing = ['held', 'failed', 'reserved', 'cleaning', 'busy', 'discovered'].includes(name);
   const code = name === 'claimed' ? 'host-claimed' : passing ? 'state-conflict' : 'no-host-fits';
   throw new RemudaError(code, `host ${host.name} cannot be claimed: ${reason}`, { values: { host: host.name, class: name } });

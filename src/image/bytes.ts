@@ -21,7 +21,10 @@ export async function* piecesOf(source: ByteSource): AsyncGenerator<Uint8Array> 
 /** A plain file. Throws `not-found`, `bad-request` (no plain file). */
 export const openFile = async (files: Pick<Files, 'stat' | 'read'>, file: string): Promise<ByteSource> => {
   const stat = await files.stat(file);
-  if (stat === undefined) throw new RemudaError('not-found', `there is no file ${file} to import`);
+  if (stat === undefined)
+    throw new RemudaError('not-found', `there is no file ${file} to import`, {
+      next: 'check the path: it is read by the daemon, on its own machine, as its own user',
+    });
   if (stat.kind !== 'file') throw new RemudaError('bad-request', `${file} is no plain file; an image is imported from a file`);
   return {
     name: file,

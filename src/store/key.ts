@@ -22,8 +22,9 @@ const readKey = async (files: KeyWorld['files'], path: string): Promise<SealKey>
     return parseSealKey(new TextDecoder().decode(await files.read(path, { offset: 0, length: 4096 })), path);
   } catch (cause) {
     if (codeOf(cause) !== 'not-found') throw cause;
-    throw new RemudaError('bad-config', `there is no key at ${path}; make one once, and keep a copy: openssl rand -hex 32 > ${path}`, {
+    throw new RemudaError('bad-config', `there is no key at ${path}`, {
       cause,
+      next: `put your copy of the key there, as a new one does not open what is sealed; for a new daemon make one, once: openssl rand -hex 32 > ${path}`,
     });
   }
 };
@@ -47,6 +48,7 @@ const ownKey = async ({ files, random, log }: KeyWorld, data: string): Promise<S
         throw new RemudaError(
           'bad-config',
           `the secrets in ${data}/remuda.db are sealed, and their key is gone from ${path}: put your copy of it there`,
+          { next: `put your copy of the key there, or name it as keyFile in the configuration; a new key would open nothing` },
         );
     await files.write(path, `${Buffer.from(random.bytes(32)).toString('hex')}\n`, 0o600);
     log.warn('a key for the secrets in the database was made; keep a copy of it: a backup cannot be read without it', { path });

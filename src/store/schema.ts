@@ -216,7 +216,7 @@ export const migrate = async (db: Kysely<Schema>, spelling: Spelling, place: str
     throw new RemudaError(
       'bad-config',
       `The database ${place} was written by a newer Remuda (schema version ${found}; this one knows ${schemaVersion}). Start the newer Remuda, or restore a backup made before it.`,
-      { values: { place, found, known: schemaVersion } },
+      { values: { place, found, known: schemaVersion }, next: 'start the Remuda that wrote it; an older one never reads a newer database' },
     );
   for (const [index, migration] of migrations.entries()) {
     if (index < found) continue;

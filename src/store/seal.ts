@@ -23,7 +23,9 @@ export const parseSealKey = (text: string, place: string): SealKey => {
       ? Buffer.from(trimmed, 'base64')
       : undefined;
   if (bytes === undefined)
-    throw new RemudaError('bad-config', `${place} holds no key: 64 hex digits, as \`openssl rand -hex 32\` writes them, on one line`);
+    throw new RemudaError('bad-config', `${place} holds no key: 64 hex digits, as \`openssl rand -hex 32\` writes them, on one line`, {
+      next: 'put the key there as it was made, or name the file that has it; a new key does not open what another one sealed',
+    });
   return { id: createHash('sha256').update('remuda key\n').update(bytes).digest('hex').slice(0, 8), bytes };
 };
 
@@ -66,7 +68,10 @@ export class Sealer {
       throw new RemudaError(
         'bad-config',
         `The secrets of the database are sealed with key ${id}, and the daemon was given ${[...this.#keys.keys()].join(', ')}. Give it the key that belongs to this database (keyFile, or --key-file).`,
-        { values: { sealedWith: id, place } },
+        {
+          values: { sealedWith: id, place },
+          next: `find the file with key ${id}: the daemon names it as keyFile in its configuration, a restore by --key-file`,
+        },
       );
     const bytes = Buffer.from(word.slice(sealedPrefix.length + id.length + 1), 'base64');
     try {

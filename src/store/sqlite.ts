@@ -1,4 +1,5 @@
 /** The store in one SQLite file: durable at every commit, readable by its owner alone, open in one daemon at a time. */
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type { DatabaseConnection, Driver } from 'kysely';
@@ -75,13 +76,13 @@ const explain = (path: string, error: unknown): RemudaError => {
     return new RemudaError(
       'bad-config',
       `The file ${path} is not a sound SQLite database. Restore it from a backup, or name another file.`,
-      options,
+      { ...options, next: 'bring a backup back: remuda restore FILE --replace (the broken folder is kept beside it)' },
     );
   if (code.startsWith('SQLITE_CANTOPEN') || code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_PERM') || isFolderMissing(error))
     return new RemudaError(
       'bad-config',
       `The database ${path} cannot be opened for writing: ${reasonOf(error)}. Look at its folder and at who owns the file.`,
-      options,
+      { ...options, next: `the folder must be there, and the daemon\u2019s user must own it: ls -la ${dirname(path)}` },
     );
   return new RemudaError('internal', `The database ${path} failed: ${reasonOf(error)}.`, options);
 };

@@ -15,6 +15,13 @@ const codesByErrno: Readonly<Record<string, Code>> = {
   EFBIG: 'disk-full',
 };
 const explain: Readonly<Partial<Record<Code, string>>> = { 'not-found': 'there is no such file', 'disk-full': 'the disk is full' };
+/** Of those without a code of their own, what people meet. */
+const explainErrno: Readonly<Record<string, string>> = {
+  EISDIR: 'it is a folder',
+  EACCES: 'this user may not (EACCES)',
+  EPERM: 'this user may not (EPERM)',
+  EROFS: 'the file system is mounted read-only',
+};
 
 /** The errno name of a system error, e.g. `ENOENT`; undefined where it is none. */
 export const errnoOf = (error: unknown): string | undefined =>
@@ -29,7 +36,10 @@ const attempt = async <T>(what: string, path: string, run: () => Promise<T>): Pr
     // What the source of the bytes says is not about the file: only the system and Node have such codes.
     if (errno === undefined || !/^E[A-Z]/.test(errno)) throw cause;
     const code = codesByErrno[errno] ?? 'internal';
-    throw new RemudaError(code, `cannot ${what} ${path}: ${explain[code] ?? errno}`, { cause, values: { path, errno } });
+    throw new RemudaError(code, `cannot ${what} ${path}: ${explain[code] ?? explainErrno[errno] ?? errno}`, {
+      cause,
+      values: { path, errno },
+    });
   }
 };
 

@@ -13,6 +13,8 @@ export interface Problem {
   readonly detail: string;
   /** `urn:remuda:request:<id>`, as in `X-Request-Id`, the log and the audit log. */
   readonly instance?: string;
+  /** What to do about it, where the sentence does not say it; for people. */
+  readonly next?: string;
   /** What explains it, for programs; never a secret. */
   readonly values?: Readonly<Record<string, unknown>>;
 }
@@ -54,8 +56,10 @@ const shown = (value: unknown, depth = 0): unknown => {
 /** The problem of one request, with the values of the error where it is one of ours and the client's own affair. */
 export const problemOfRequest = (error: unknown, requestId: string): Problem => {
   const plain = { ...problemOf(error), instance: `urn:remuda:request:${requestId}` };
-  if (!(error instanceof RemudaError) || error.code === 'internal' || Object.keys(error.values).length === 0) return plain;
-  return { ...plain, values: shown(error.values) as Readonly<Record<string, unknown>> };
+  if (!(error instanceof RemudaError) || error.code === 'internal') return plain;
+  const advised = error.next === undefined ? plain : { ...plain, next: error.next };
+  if (Object.keys(error.values).length === 0) return advised;
+  return { ...advised, values: shown(error.values) as Readonly<Record<string, unknown>> };
 };
 
 /** The methods this path has routes for; empty where the path is unknown. */

@@ -8,15 +8,19 @@ import type { HttpCall } from './world.ts';
 export type Trust = Pick<HttpCall, 'url' | 'fingerprint' | 'ca' | 'insecure'>;
 
 const oneCertificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const next = 'name a PEM file with the authorities themselves, not with a key or a certificate of theirs';
 /** Throws `bad-config` where the text is not one or more certificates in PEM: OpenSSL would silently believe none. */
 const authorities = ({ url, ca = '' }: Trust): readonly string[] => {
   const found = ca.match(oneCertificate) ?? [];
   try {
     if (found.length > 0 && found.every((one) => new X509Certificate(one).raw.length > 0)) return found;
   } catch (cause) {
-    throw new RemudaError('bad-config', `the CA for ${url} is no certificate: ${reasonOf(cause)}`, { cause, values: { url } });
+    throw new RemudaError('bad-config', `the CA for ${url} is no certificate: ${reasonOf(cause)}`, { cause, values: { url }, next });
   }
-  throw new RemudaError('bad-config', `the CA for ${url} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)`, { values: { url } });
+  throw new RemudaError('bad-config', `the CA for ${url} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)`, {
+    values: { url },
+    next,
+  });
 };
 
 /** OpenSSL looks at the chain, and lets the handshake end whatever it sees: the verdict is ours. */

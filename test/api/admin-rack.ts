@@ -129,7 +129,9 @@ export class FakeRack {
   readonly asked: Asked[] = [];
   readonly timelineRows: JournalRow[] = [];
   /** What the next change is refused with. */
-  refuse: { readonly code: Code; readonly message: string } | undefined;
+  refuse:
+    | { readonly code: Code; readonly message: string; readonly values?: Readonly<Record<string, unknown>>; readonly next?: string }
+    | undefined;
   /** Runs when somebody waits for a change; the wait ends when it resolves. */
   onWait: () => Promise<void> = () => Promise.resolve();
   /** Runs at each look at one host. */
@@ -156,7 +158,9 @@ export class FakeRack {
     this.asked.push({ verb, args });
     const refused = this.refuse;
     this.refuse = undefined;
-    if (refused !== undefined) throw new RemudaError(refused.code, refused.message);
+    if (refused === undefined) return;
+    const { code, message, ...more } = refused;
+    throw new RemudaError(code, message, more);
   }
   #claimed(claimId: string): Host {
     const found = [...this.hosts.values()].find(({ host }) => host.claim?.id === claimId);

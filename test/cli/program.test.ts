@@ -121,6 +121,23 @@ describe('what is shown', () => {
       ['h1'],
     );
   });
+  test('a filter that no host passes says so, not that there are none', async () => {
+    const { rack, run } = await bench();
+    for (const [line, says] of [
+      [
+        'host list --state discovered -l tier=web',
+        'None of 1 host is like that (--state discovered -l tier=web). All of them: remuda host list -o wide\n',
+      ],
+      [
+        'host list --held --failed --pool p --rack r',
+        'None of 1 host is like that (--pool p --rack r --held --failed). All of them: remuda host list -o wide\n',
+      ],
+    ] as const)
+      assert.equal((await run(line)).out, says);
+    assert.deepEqual((await run('host list --held --json')).json(), { items: [] });
+    rack.hosts.clear();
+    assert.match((await run('host list --held')).out, /^No hosts here\./);
+  });
   test('host show tells why it does not boot, since when, what to do, and what was last seen', async () => {
     const { rack, run } = await bench();
     rack.put(

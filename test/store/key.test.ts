@@ -1,6 +1,7 @@
 /** The key of the sealed secrets: named, made once, and never made anew beside secrets that another one sealed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RemudaError } from '../../src/errors.ts';
 import { sealerFor } from '../../src/store/key.ts';
 import { MemoryFiles } from '../world/memory-files.ts';
 import { testSealer } from './sealer.ts';
@@ -40,7 +41,14 @@ test('a database of before there were keys gets one; one whose key is gone is re
 test('a named key that is missing, or none, is refused by its path; old keys open what they sealed', async () => {
   const world = worldOf();
   await world.files.makeFolder('/etc');
-  await assert.rejects(sealerFor(world, { data: '/data', keyFile: '/etc/key' }), /no key at \/etc\/key; make one once/);
+  await assert.rejects(sealerFor(world, { data: '/data', keyFile: '/etc/key' }), (error: unknown) => {
+    assert.ok(error instanceof RemudaError);
+    assert.match(
+      `${error.message}\n${error.next ?? ''}`,
+      /^there is no key at \/etc\/key\nput your copy [^]*openssl rand -hex 32 > \/etc\/key$/,
+    );
+    return true;
+  });
   await world.files.write('/etc/key', 'not a key');
   await assert.rejects(sealerFor(world, { data: '/data', keyFile: '/etc/key' }), /\/etc\/key holds no key/);
   await world.files.write('/etc/key', '2'.repeat(64));

@@ -55,6 +55,7 @@ const systemLink = async (connection: Connection, address: BmcAddress, signal: S
         : `manages no system ${wanted}`;
   throw new RemudaError(members.length === 0 ? 'bmc-refused' : 'bad-config', `the BMC at ${address.url} ${why}`, {
     values: { systems: members.map(lastPart) },
+    ...(members.length === 0 ? {} : { next: `say which one, by --bmc-system: ${members.slice(0, 8).map(lastPart).join(', ')}` }),
   });
 };
 
