@@ -9,6 +9,7 @@
  */
 import assert from 'node:assert/strict';
 import { closeSync, copyFileSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { runController } from '../../src/controller.ts';
@@ -41,6 +42,24 @@ const otherEdition = (image: string, to: string): string => {
   closeSync(file);
   return to;
 };
+
+const addressOf = (node: unknown): string => {
+  const addresses = field(node, 'status', 'addresses');
+  const found = Array.isArray(addresses) ? addresses.find((one) => textField(one, 'type') === 'InternalIP') : undefined;
+  return textField(found, 'address') ?? assert.fail(`no address: ${JSON.stringify(addresses)}`);
+};
+/** `open`, or why nobody is let in. */
+const answerOf = (host: string, port: number): Promise<string> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 10_000 });
+    const end = (answer: string): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => end('open'));
+    socket.once('timeout', () => end('silent'));
+    socket.once('error', (error) => end('code' in error ? String(error.code) : error.message));
+  });
 
 interface Scene {
   readonly here: TestPlane;
@@ -116,6 +135,12 @@ describe('from kubectl apply to clean servers', { ...ground, timeout: 60 * minut
     assert.match(textField(found, 'status', 'nodeInfo', 'containerRuntimeVersion') ?? '', /^containerd:/);
     const host = await lab.host(workerHost);
     assert.equal(host.facts.installed?.digest, digests[0]);
+    const address = addressOf(found);
+    assert.deepEqual(await Promise.all([22, 5355, 10_250].map((port) => answerOf(address, port))), [
+      'ECONNREFUSED',
+      'ECONNREFUSED',
+      'open',
+    ]);
     // What lets a host in stands in no timeline.
     assert.doesNotMatch(JSON.stringify(await lab.timeline(workerHost)), /\b[a-z0-9]{6}\.[a-z0-9]{16}\b/);
   });
