@@ -18,20 +18,31 @@ export interface Place {
   readonly commands: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly {
     readonly flag: string;
+    /** `-o` */
+    readonly short: string | undefined;
     readonly description: string;
     readonly choices: readonly string[];
     /** Its value is one of these names. */
     readonly names: NameKind | undefined;
+    /** A word of its own follows it. */
+    readonly takesValue: boolean;
   }[];
   /** Fixed words an argument may be: on, off. */
   readonly choices: readonly string[];
-  /** An argument is one of these names. */
+  /** After so many other arguments. */
+  readonly choicesAt: number;
+  /** The first argument is one of these names. */
   readonly names: NameKind | undefined;
+  /** An argument is a path: the shell completes it by itself. */
+  readonly takesFile: boolean;
 }
 
 const shown = (command: Command): boolean => !command.name().startsWith('_');
-const kindOf = (option: Option): NameKind | undefined =>
-  option.long === '--image' ? 'image' : kindIn(option.flags.replace('<name>', `<${option.name()}>`));
+/** `--token` takes the secret itself, not a token's name. */
+const kindOf = (option: Option): NameKind | undefined => {
+  if (option.long === '--token') return undefined;
+  return option.long === '--image' ? 'image' : kindIn(option.flags.replace('<name>', `<${option.name()}>`));
+};
 /** `claim show <claim>` says it itself; `context use <name>` by the command above. */
 const argumentKind = (command: Command): NameKind | undefined => {
   const [first] = command.registeredArguments;
@@ -40,6 +51,7 @@ const argumentKind = (command: Command): NameKind | undefined => {
   return nameKinds.find((kind) => kind === name);
 };
 
+const fileArgument = /file|folder/;
 const named = (inner: Command): readonly string[] => [inner.name(), ...inner.aliases()];
 
 /** Every place of the tree, the root first. */
@@ -51,12 +63,19 @@ export const placesOf = (command: Command, path = ''): readonly Place[] => {
       .filter((option) => !option.hidden && option.long !== undefined)
       .map((option) => ({
         flag: option.long ?? '',
+        short: option.short,
         description: option.description,
         choices: option.argChoices ?? [],
         names: kindOf(option),
+        takesValue: option.required || option.optional,
       })),
     choices: command.registeredArguments.flatMap((argument) => argument.argChoices ?? []),
+    choicesAt: Math.max(
+      0,
+      command.registeredArguments.findIndex((argument) => argument.argChoices !== undefined),
+    ),
     names: argumentKind(command),
+    takesFile: command.registeredArguments.some((argument) => fileArgument.test(argument.name())),
   };
   // By its aliases a command is understood as well, though only its name is offered.
   const below = command.commands
@@ -68,39 +87,61 @@ export const placesOf = (command: Command, path = ''): readonly Place[] => {
 /** One word in single quotes, for all three shells. */
 const quote = (text: string, shell: Shell): string =>
   shell === 'fish' ? `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'` : `'${text.replaceAll("'", "'\\''")}'`;
-const wordsAt = (place: Place): string =>
-  [...place.commands.map(({ name }) => name), ...place.choices, ...place.options.map(({ flag }) => flag)].join(' ');
+const wordsAt = (place: Place): string => [...place.commands.map(({ name }) => name), ...place.choices].join(' ');
 const wordCases = (places: readonly Place[], shell: Shell): string =>
-  places.map((place) => `    ${quote(place.path, shell)}) words=${quote(wordsAt(place), shell)} ;;`).join('\n');
-const choiceCases = (places: readonly Place[], shell: Shell): string =>
   places
-    .flatMap((place) =>
-      place.options
-        .filter((option) => option.choices.length > 0)
-        .map((option) => `    ${quote(`${place.path} ${option.flag}`, shell)}) words=${quote(option.choices.join(' '), shell)} ;;`),
-    )
+    .map((place) => {
+      const flags = [...place.options.map(({ flag }) => flag), '--help'].join(' ');
+      const from = place.choicesAt > 0 ? ` from=${place.choicesAt}` : '';
+      const files = place.takesFile ? ' files=1' : '';
+      return `    ${quote(place.path, shell)}) words=${quote(wordsAt(place), shell)} flags=${quote(flags, shell)}${from}${files} ;;`;
+    })
     .join('\n');
+const spellings = ({ flag, short }: Place['options'][number]): readonly string[] => (short === undefined ? [flag] : [flag, short]);
+/** Every option that a value follows, which is no argument. */
+const valueFlags = (places: readonly Place[]): string =>
+  [...new Set(places.flatMap(({ options }) => options.filter(({ takesValue }) => takesValue).flatMap(spellings)))].join('|');
 /** Which names to ask for, by place and by option. */
 const nameCases = (places: readonly Place[], shell: Shell): string =>
   places.flatMap((place) => (place.names === undefined ? [] : [`    ${quote(place.path, shell)}) names=${place.names} ;;`])).join('\n');
-const optionNameCases = (places: readonly Place[], shell: Shell): string =>
-  places
-    .flatMap((place) =>
-      place.options.flatMap(({ flag, names }) =>
-        names === undefined ? [] : [`    ${quote(`${place.path} ${flag}`, shell)}) words='' names=${names} ;;`],
-      ),
-    )
-    .join('\n');
+/** After an option that takes a value: its choices, the names it may be, else whatever the shell completes by itself: a file. */
+const valueCases = (places: readonly Place[], shell: Shell): string => {
+  /** What follows it, by spelling and then by place. */
+  const after = new Map<string, Map<string, string>>();
+  for (const { path, options } of places)
+    for (const option of options) {
+      const { choices, names = "''", takesValue } = option;
+      const values = takesValue ? `words=${quote(choices.join(' '), shell)} flags='' files=1 names=${names}` : '';
+      for (const spelling of spellings(option)) after.set(spelling, (after.get(spelling) ?? new Map<string, string>()).set(path, values));
+    }
+  const cases = [...after].flatMap(([spelling, byPath]) => {
+    const [only = '', ...more] = new Set(byPath.values());
+    // The same wherever it stands, as nearly all are: said once, or the script would be many times as long.
+    if (more.length === 0) return only === '' ? [] : [`    *' '${spelling}) ${only} ;;`];
+    return [...byPath]
+      .filter(([, values]) => values !== '')
+      .map(([path, values]) => `    ${quote(`${path} ${spelling}`, shell)}) ${values} ;;`);
+  });
+  return cases.join('\n');
+};
 const known = (places: readonly Place[], shell: Shell): string =>
   places
     .filter((place) => place.path !== '')
     .map((place) => quote(place.path, shell))
     .join('|');
 
-/** POSIX-like part that bash and zsh share: walk the words, keep those that are commands, choose what may follow. */
-const walk = (places: readonly Place[], shell: Shell): string => `  for word in "\${before[@]}"; do
+/**
+ * POSIX-like part that bash and zsh share: walk the words, keep those that are commands, choose what may follow. Options are offered once
+ * a `-` stands there, or where there is nothing else to say: the shell sorts what it is given, and would show them before every command.
+ */
+const walk = (programName: string, places: readonly Place[], shell: Shell): string => `  for word in "\${before[@]}"; do
+    if [ "$word" = '=' ]; then continue; fi
+    case "$last" in
+    ${valueFlags(places)}) ;;
+    *) case "$word" in -*) ;; *) said=$((said + 1)) ;; esac ;;
+    esac
     case "\${at:+$at }$word" in
-    ${known(places, shell)}) at="\${at:+$at }$word" ;;
+    ${known(places, shell)}) at="\${at:+$at }$word" said=0 ;;
     esac
     last="$word"
   done
@@ -110,21 +151,27 @@ ${wordCases(places, shell)}
   case "$at" in
 ${nameCases(places, shell)}
   esac
+  if [ "$said" != "$from" ]; then words=''; fi
+  if [ "$said" != 0 ]; then names=''; fi
   case "$at $last" in
-${choiceCases(places, shell)}
-${optionNameCases(places, shell)}
+${valueCases(places, shell)}
+  esac
+  case "$current" in
+    -*) words="$flags" ;;
+    *)
+      if [ -n "$names" ]; then words="$words $(${programName} ${namesCommand} "$names" 2>/dev/null)"; fi
+      if [ -z "$words$names$files" ]; then words="$flags"; fi
+      ;;
   esac`;
 
 const bash = (name: string, places: readonly Place[]): string => `# bash completion of ${name}: source <(${name} completion bash)
 _${name}() {
-  local at='' last='' word words='' names=''
+  local at='' last='' word words='' flags='' names='' files='' said=0 from=0 current="\${COMP_WORDS[COMP_CWORD]}"
   local -a before=("\${COMP_WORDS[@]:1:COMP_CWORD-1}")
-${walk(places, 'bash')}
-  case "$names,\${COMP_WORDS[COMP_CWORD]}" in
-    ,*|*,-*) ;;
-    *) words="$words $(${name} ${namesCommand} "$names" 2>/dev/null)" ;;
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  # Bash makes three words of --output=json.
+  if [ "$current" = '=' ]; then current=''; fi
+${walk(name, places, 'bash')}
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _${name} ${name}
 `;
@@ -132,12 +179,11 @@ complete -o default -F _${name} ${name}
 const zsh = (name: string, places: readonly Place[]): string => `#compdef ${name}
 # zsh completion of ${name}: source <(${name} completion zsh), or put it into a folder of $fpath as _${name}
 _${name}() {
-  local at='' last='' word words_after=\${words[CURRENT]}
+  local at='' last='' word current=\${words[CURRENT]}
   local -a before=("\${(@)words[2,CURRENT-1]}")
-  local words='' names=''
-${walk(places, 'zsh')}
-  if [[ -n "$names" && "$words_after" != -* ]]; then words="$words $(${name} ${namesCommand} "$names" 2>/dev/null)"; fi
-  local -a matches=(\${(M)\${(z)words}:#\${words_after}*})
+  local words='' flags='' names='' files='' said=0 from=0
+${walk(name, places, 'zsh')}
+  local -a matches=(\${(M)\${(z)words}:#\${current}*})
   if (( \${#matches} )); then compadd -- \${(z)words}; else _files; fi
 }
 if [ "\${funcstack[1]}" = "_${name}" ]; then _${name} "$@"; else compdef _${name} ${name}; fi
