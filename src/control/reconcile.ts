@@ -8,6 +8,7 @@ import { openBoot } from '../host/host.ts';
 import type { Host, HostBmc, Power } from '../host/host.ts';
 import { plan } from '../host/plan.ts';
 import type { Seen, Step } from '../host/plan.ts';
+import { stepText } from '../host/step-text.ts';
 import type { World } from '../world/world.ts';
 import { recordEvidence } from './identifying.ts';
 import type { Keeper } from './keeper.ts';
@@ -210,8 +211,7 @@ const takeStep = async (parts: ReconcileParts, before: Host): Promise<Activation
   const { agentAt, packet } = presence.of(hostId);
   const seen: Seen = { power: driver === undefined ? undefined : power, agentAt, ...(packet === undefined ? {} : { packet }) };
   const next = plan(host, seen, world.clock.now(), limits);
-  const text = next.do === 'wait' ? next.why : `${next.do}${'reason' in next ? `: ${next.reason}` : ''}`;
-  presence.note(hostId, { doing: { version: host.version, text } });
+  presence.note(hostId, { doing: { version: host.version, text: stepText(next) } });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table is keyed by the step's own name, which TypeScript cannot follow through the index
   return (hands[next.do] as (context: Context, next: Step) => Promise<Activation>)({ ...parts, host, driver }, next);
 };
