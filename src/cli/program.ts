@@ -21,7 +21,7 @@ import { CommandFailure, exits, failureOf } from './failure.ts';
 import { hostCommands } from './host-commands.ts';
 import { plainText } from './human.ts';
 import { imageCommands } from './image-commands.ts';
-import { does, leaf, withConnection } from './session.ts';
+import { does, leaf, ownFirst, withConnection } from './session.ts';
 import type { CliDeps, Session } from './session.ts';
 import { namesCommandOf } from './names.ts';
 import { styleFor } from './style.ts';
@@ -119,6 +119,7 @@ Which daemon: --socket, --url or --context, else REMUDA_SOCKET, REMUDA_URL or RE
 ${defaultSocket}. Tokens: --token-file, REMUDA_TOKEN, REMUDA_TOKEN_FILE, or the context (remuda login URL).
 `,
     )
+    .configureHelp({ groupItems: (_unsorted, visible, headingOf) => ownFirst(visible, headingOf) })
     .showHelpAfterError('(add --help for what can be said)')
     .configureOutput({
       writeOut: (text) => terminal.write(text),

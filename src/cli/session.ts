@@ -156,21 +156,34 @@ export interface Session {
 /** What a command does with its arguments and options; nothing returned is 0. */
 export type Run<O> = (context: Context, args: readonly string[], options: O) => Promise<Exit | void>;
 
+const outputHeading = 'The answer:';
+const daemonHeading = 'Which daemon:';
 export const withOutput = (command: Command): Command =>
   command
-    .addOption(new Option('-o, --output <format>', 'how the answer is written').choices(formats))
-    .option('--json', 'print the daemon\u2019s own JSON: --output json')
-    .option('-q, --quiet', 'print only names: --output name');
+    .addOption(new Option('-o, --output <format>', 'how the answer is written').choices(formats).helpGroup(outputHeading))
+    .addOption(new Option('--json', 'print the daemon\u2019s own JSON: --output json').helpGroup(outputHeading))
+    .addOption(new Option('-q, --quiet', 'print only names: --output name').helpGroup(outputHeading));
+const last = (heading: string): number => [outputHeading, daemonHeading].indexOf(heading);
+/** In the help what the command is about comes first; what nearly all of them have comes last. */
+export const ownFirst = <T>(visible: readonly T[], headingOf: (item: T) => string): Map<string, T[]> => {
+  const groups = Map.groupBy(visible, headingOf);
+  return new Map([...groups].toSorted(([one], [other]) => last(one) - last(other)));
+};
+const connectionOptions: readonly (readonly [flags: string, what: string])[] = [
+  ['--socket <path>', `the daemon\u2019s Unix socket (REMUDA_SOCKET; ${defaultSocket})`],
+  ['--url <url>', 'the daemon\u2019s URL instead of its socket (REMUDA_URL)'],
+  ['--context <name>', 'one of the daemons of `remuda context list` (REMUDA_CONTEXT)'],
+  ['--token-file <file>', 'the token for --url (REMUDA_TOKEN_FILE, REMUDA_TOKEN)'],
+  ['--token <token>', 'the same as an argument, which every user of this machine can see'],
+  ['--ca <file>', 'PEM of the authorities that may have signed the daemon\u2019s certificate'],
+  ['--fingerprint <sha256>', 'accept exactly this certificate of the daemon'],
+];
 /** Options that may stand before or after the name of a command. */
-export const withConnection = (command: Command): Command =>
-  withOutput(command)
-    .option('--socket <path>', `the daemon\u2019s Unix socket (REMUDA_SOCKET; ${defaultSocket})`)
-    .option('--url <url>', 'the daemon\u2019s URL instead of its socket (REMUDA_URL)')
-    .option('--context <name>', 'one of the daemons of `remuda context list` (REMUDA_CONTEXT)')
-    .option('--token-file <file>', 'the token for --url (REMUDA_TOKEN_FILE, REMUDA_TOKEN)')
-    .option('--token <token>', 'the same as an argument, which every user of this machine can see')
-    .option('--ca <file>', 'PEM of the authorities that may have signed the daemon\u2019s certificate')
-    .option('--fingerprint <sha256>', 'accept exactly this certificate of the daemon');
+export const withConnection = (command: Command): Command => {
+  withOutput(command);
+  for (const [flags, what] of connectionOptions) command.addOption(new Option(flags, what).helpGroup(daemonHeading));
+  return command;
+};
 /** A command that asks the daemon. `spec` is commander's: `show <host>`. */
 export const leaf = (parent: Command, spec: string, description: string): Command =>
   withConnection(parent.command(spec).description(description));

@@ -437,6 +437,11 @@ describe('failures', () => {
     const { exit, out } = await run('claim create --help');
     assert.equal(exit, 0);
     assert.match(out, /--dry-run\s+show every disk/);
+    assert.match(
+      out,
+      /\nOptions:\n {2}--image [^]*\n {2}-h, --help [^]*\nThe answer:\n[^]*--quiet[^]*\nWhich daemon:\n[^]*--fingerprint/,
+      'its own first',
+    );
   });
   test('the exit codes stand in the help', async () => {
     const { run } = await bench();
