@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import { CommandFailure, exits } from './failure.ts';
 import { plural, sizeText } from './human.ts';
 import { absolute } from './input.ts';
+import { formatOf, printed } from './output.ts';
+import type { OutputOptions } from './output.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { does, leaf, withOutput } from './session.ts';
 import type { Context, Session } from './session.ts';
@@ -67,6 +69,7 @@ const restoreCommand = (session: Session, program: Command): void => {
     .option('--check', 'unpack and prove it, and leave everything as it is');
   restore.action(async () => {
     const options = restore.opts<{ config?: string; data?: string; keyFile?: string; replace?: boolean; check?: boolean; hold: boolean }>();
+    const format = formatOf(restore.optsWithGlobals<OutputOptions>());
     using bar = new ProgressBar(terminal);
     const path = absolute(restore.args[0] ?? '', terminal.cwd);
     const totalBytes = (await world.files.stat(path))?.sizeBytes;
@@ -81,17 +84,16 @@ const restoreCommand = (session: Session, program: Command): void => {
       onProgress: (done) => bar.show({ label: 'restoring', done, total: totalBytes, unit: 'bytes' }),
     });
     bar.clear();
-    if (restore.optsWithGlobals<{ json?: boolean }>().json === true) return terminal.write(`${JSON.stringify(said, null, 2)}\n`);
     const { about, data, kept, key, files, bytes, held } = said;
-    return terminal.write(
+    const text = (): string =>
       `${options.check === true ? 'a whole backup' : `restored into ${data}`}: ${plural(files, 'file')}, ${sizeText(bytes)}, made ${new Date(about.madeAt).toISOString()} by Remuda ${about.version}\n` +
-        (kept === undefined ? '' : `what was there before: ${kept}\n`) +
-        (key === undefined ? '' : `the key is where the daemon looks for it: ${key}\n`) +
-        (held === 0 || options.check === true
-          ? ''
-          : `Every host is held, as what happened since the backup is not known here. Compare, then: remuda host unhold HOST, or for all: remuda host unhold --all --by restore\n`) +
-        (about.images || options.check === true ? '' : 'It holds no images: import them again before a host is installed.\n'),
-    );
+      (kept === undefined ? '' : `what was there before: ${kept}\n`) +
+      (key === undefined ? '' : `the key is where the daemon looks for it: ${key}\n`) +
+      (held === 0 || options.check === true
+        ? ''
+        : `Every host is held, as what happened since the backup is not known here. Compare, then: remuda host unhold HOST, or for all: remuda host unhold --all --by restore\n`) +
+      (about.images || options.check === true ? '' : 'It holds no images: import them again before a host is installed.\n');
+    return terminal.write(printed(format, said, text));
   });
 };
 

@@ -91,7 +91,9 @@ const reloadCommand = (session: Session, program: Command): void => {
       context.show(await context.client.post('/v1/reload', {}, reloadJson), ({ applied, restart }, { style }) =>
         [
           applied.length === 0
-            ? 'nothing changed that holds at once\n'
+            ? restart.length === 0
+              ? 'nothing has changed: the daemon runs as its configuration says\n'
+              : 'nothing changed that holds at once\n'
             : `${style('good', 'holds now')}: ${applied.map(plainText).join(', ')}\n`,
           restart.length === 0
             ? ''

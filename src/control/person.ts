@@ -13,9 +13,12 @@ const noted = ({ note, ...told }: Omit<Told, 'note'> & { readonly note?: string 
   ...told,
   ...(note === undefined ? {} : { note }),
 });
-const bmcOfHost = (host: Host): HostBmc => {
-  if (host.bmc === null) throw new RemudaError('state-conflict', `host ${host.name} has no BMC: press its power button`);
-  return host.bmc;
+/** `otherwise` is what a person can do without one. */
+const bmcOfHost = (host: Host, otherwise: string): HostBmc => {
+  if (host.bmc !== null) return host.bmc;
+  throw new RemudaError('state-conflict', `host ${host.name} has no BMC: ${otherwise}`, {
+    next: `where it has one after all, name it: remuda host bmc set ${host.name} --bmc-url URL --bmc-username USER`,
+  });
 };
 
 /** One command to the BMC; what one reading showed afterwards stands in the timeline. */
@@ -26,7 +29,7 @@ export const power = async (
   { by, ifVersion }: Asker,
 ): Promise<Told> => {
   const host = await keeper.look(idOrName, ifVersion);
-  const driver = driverFor(bmcOfHost(host));
+  const driver = driverFor(bmcOfHost(host, 'press its power button'));
   const told =
     wanted === 'on' || wanted === 'off'
       ? await driver.setPower(wanted, world.signal)
@@ -47,7 +50,10 @@ export const locate = async (
   { by, ifVersion }: Asker,
 ): Promise<Told> => {
   const host = await keeper.look(idOrName, ifVersion);
-  const { observed, settled, note } = await driverFor(bmcOfHost(host)).locate(on ? seconds : 'off', world.signal);
+  const { observed, settled, note } = await driverFor(bmcOfHost(host, 'the lamp at its chassis cannot be lit from here')).locate(
+    on ? seconds : 'off',
+    world.signal,
+  );
   await keeper.apply(host.id, { type: 'located', by, note: on ? `${seconds} s` : 'off' });
   return noted({ observed, settled, note });
 };

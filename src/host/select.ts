@@ -104,6 +104,12 @@ const passes = (test: LabelTest, value: string | undefined): boolean => {
   if ('notIn' in test) return value === undefined || !test.notIn.includes(value);
   return (value !== undefined) === test.exists;
 };
+const wantedLabel = (test: LabelTest): string => {
+  if (typeof test === 'string') return JSON.stringify(test);
+  if ('in' in test) return `one of ${test.in.join(', ')}`;
+  if ('notIn' in test) return `none of ${test.notIn.join(', ')}`;
+  return test.exists ? 'any' : 'none';
+};
 const sameText = (a: string | undefined, b: string): boolean => a?.trim().toLowerCase() === b.trim().toLowerCase();
 const mayBeWritten = (disk: Disk): boolean => !disk.removable && !disk.readOnly;
 const diskBytesOf = (host: Host): number =>
@@ -132,7 +138,10 @@ const tests: { readonly [K in MisfitClass]: Test } = {
     const missed = Object.entries(selector.labels ?? {}).find(([key, test]) => !passes(test, host.profile.labels[key]));
     if (missed === undefined) return undefined;
     const [key, test] = missed;
-    return { reason: `label ${key} is ${JSON.stringify(host.profile.labels[key] ?? null)}, wanted ${JSON.stringify(test)}` };
+    const has = host.profile.labels[key];
+    return {
+      reason: `${has === undefined ? `it has no label ${key}` : `label ${key} is ${JSON.stringify(has)}`}, wanted ${wantedLabel(test)}`,
+    };
   },
   uninspected: (host) => (host.inventory === null ? { reason: 'it was never inspected' } : undefined),
   arch: (host, { selector }) => unlike(selector.arch, [host.inventory?.arch]),

@@ -84,6 +84,7 @@ export const fakeAccess = (more: Partial<Limits> = {}) => {
   const audit = new AuditTrail(parts);
   const door = new Door({ ...parts, tokens, audit, log: world.log, meter, names: ['rack.example.com'] });
   const reasons: string[] = [];
+  const reloaded = { applied: ['log'], restart: ['data'] };
   const deps = {
     tokens,
     audit,
@@ -93,9 +94,9 @@ export const fakeAccess = (more: Partial<Limits> = {}) => {
     limits: ourLimits,
     until: ending.signal,
     unready: async () => reasons,
-    reload: async () => ({ applied: ['log'], restart: ['data'] }),
+    reload: async () => reloaded,
     metrics: { contentType: 'text/plain; version=0.0.4; charset=utf-8', isPublic: false, text: async () => 'remuda_hosts 1\n' },
     version: '0.1.0',
   };
-  return { deps, world, records, meter, ending, reasons };
+  return { deps, world, records, meter, ending, reasons, reloaded };
 };

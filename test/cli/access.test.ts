@@ -73,6 +73,12 @@ describe('events', () => {
   });
 });
 
+test('a reload that found nothing new says that', async () => {
+  const { run, access } = await bench();
+  Object.assign(access.reloaded, { applied: [], restart: [] });
+  assert.equal((await run('reload')).out, 'nothing has changed: the daemon runs as its configuration says\n');
+});
+
 test('status, reload, openapi, metrics', async () => {
   const { run } = await bench();
   const status = await run('status');

@@ -179,7 +179,8 @@ test('a BMC unasked, a BMC of another host, a BMC taken away', async () => {
   const { url = '' } = hostNumber(2).bmc ?? {};
   await assert.rejects(rack.setBmc('h001', put({ url, password: 'x' }), by), refused('host-exists', /that of host h002/));
   assert.equal((await rack.setBmc('h001', null, by)).bmc, null);
-  await assert.rejects(rack.power('h001', 'on', by), refused('state-conflict', /has no BMC/));
+  await assert.rejects(rack.power('h001', 'on', by), refused('state-conflict', /has no BMC: press its power button/));
+  await assert.rejects(rack.locate('h001', { on: true, seconds: 60 }, by), refused('state-conflict', /has no BMC: the lamp/));
 });
 test('power and the light, for people: each stands in the timeline with who asked', async () => {
   const { rack, bmcs } = await benchWith([hostNumber(1)]);

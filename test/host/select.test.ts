@@ -94,6 +94,16 @@ test('an inventory of an earlier agent has no GPU', () => {
   const { gpus: _none, ...old } = base.inventory ?? inventory;
   assert.deepEqual(misfit({ ...base, inventory: old }, wish({ gpus: 1 }))?.reason, 'has 0, wanted 1');
 });
+test('a label that is missed is told in words', () => {
+  for (const [labels, says] of [
+    [{ tier: 'db' }, 'label tier is "web", wanted "db"'],
+    [{ absent: { in: ['a', 'b'] } }, 'it has no label absent, wanted one of a, b'],
+    [{ tier: { notIn: ['web', 'x'] } }, 'label tier is "web", wanted none of web, x'],
+    [{ absent: { exists: true } }, 'it has no label absent, wanted any'],
+    [{ tier: { exists: false } }, 'label tier is "web", wanted none'],
+  ] as const)
+    assert.equal(misfit(base, wish({ labels }))?.reason, says);
+});
 test('what stays so is said before what passes: waiting would not help', () => {
   const host: Host = { ...base, state: 'provisioning', claim: claimed.claim };
   assert.equal(misfit(host, wish({ memoryBytes: 128 * gib }))?.class, 'memory');
