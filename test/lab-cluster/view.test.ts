@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HostJson } from '../../src/api/types.ts';
 import { reached } from '../../src/lab/cluster/milestones.ts';
-import { clusterSummary, complaint, machineBar, newsLine } from '../../src/lab/cluster/show.ts';
+import { clusterSummary, complaint, machineBar, newsLine, waitLine } from '../../src/lab/cluster/show.ts';
 import { changes, isUp, nothingSeen, viewOf } from '../../src/lab/cluster/view.ts';
 import type { ClusterView, MachineView } from '../../src/lab/cluster/view.ts';
 
@@ -106,6 +106,12 @@ test('what people read: a bar below each host, the times, and what is missing wh
   const text = clusterSummary({ controlPlaneReady: 154.8 }, 300, memory);
   assert.match(text, /154\.8 s {2}the control plane's Node is Ready\ntotal 300\.0 s\n/);
   assert.match(text, /h1 2000 MiB, h2 700 MiB, together 3600 MiB/);
+  assert.equal(
+    waitLine({ controlPlaneClaimed: 3, controlPlaneWritten: 25 }, 360_000),
+    '  360.0 s  *    waits until kubeadm init has succeeded',
+  );
+  const failed = { reason: 'the OS said:\nnode 7\n[preflight] x\nerror execution phase preflight: refused\nTo see the stack', at: 0 };
+  assert.match(complaint(view, [{ name: 'h2', failed } as HostJson]), /^ {2}h2 failed: error execution phase preflight: refused$/m);
   assert.match(
     complaint(view, []),
     /Machine w: Provisioning: writes the image\n {2}Machine late: Pending\n {2}Cluster: workers are missing/,

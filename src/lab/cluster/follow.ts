@@ -10,11 +10,13 @@ import { hostBar } from '../show.ts';
 import { apis, namespace } from './manifest.ts';
 import { reached } from './milestones.ts';
 import type { Times } from './milestones.ts';
-import { machineBar, newsLine } from './show.ts';
+import { machineBar, newsLine, waitLine } from './show.ts';
 import { changes, isUp, nothingSeen, viewOf } from './view.ts';
 import type { ClusterView } from './view.ts';
 
 const pollMs = 1_000;
+/** Whoever looks on is told that it goes on, where nothing is new for so long. */
+const silentMs = 60_000;
 
 /** Waits for nothing but somebody else. */
 const isOver = ({ state, facts, failed, claim }: HostJson): boolean =>
@@ -91,6 +93,7 @@ export const followCluster = async ({ clock, log }: World, options: FollowOption
   const until = began + options.withinMs;
   const times: Times = {};
   let view = nothingSeen;
+  let toldAt = began;
   for (;;) {
     const { hosts, lines } = await news();
     let now = view;
@@ -105,6 +108,11 @@ export const followCluster = async ({ clock, log }: World, options: FollowOption
     for (const [milestone, when] of reached(now, hosts, seenAt)) times[milestone] ??= Math.max(0, Math.round((when - began) / 100) / 10);
     const told = changes(view, now).map((one) => newsLine(one, seenAt - since));
     view = now;
+    if (lines.length + told.length > 0) toldAt = seenAt;
+    if (seenAt - toldAt >= silentMs) {
+      toldAt = seenAt;
+      told.push(waitLine(times, seenAt - since));
+    }
     draw(
       [...lines, ...told],
       hosts.flatMap((host) => [hostBar(host, columns), machineBar(host.name, view, columns)]),

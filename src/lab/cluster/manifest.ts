@@ -32,8 +32,8 @@ const timeouts = {
   controlPlaneComponentHealthCheckSeconds: 1200,
   kubeletHealthCheckSeconds: 600,
   kubernetesAPICallSeconds: 300,
-  discoverySeconds: 900,
-  tlsBootstrapSeconds: 900,
+  discoverySeconds: 1800,
+  tlsBootstrapSeconds: 1800,
 };
 /** Host name and provider ID come with the host (NoCloud meta-data), so that the Node and its Machine find each other. */
 const nodeRegistration = {

@@ -26,15 +26,19 @@ const filesOf = ({ folder }: Place) => ({
   kubeconfig: `${folder}/cluster.kubeconfig`,
 });
 
-const hints = ({ place, crew, plane: { binaries, kubeconfig }, wish: { name } }: Scene): string => `
-The cluster stays up. Try, in another terminal:
+const hints = ({ place, crew, plane: { binaries, kubeconfig }, wish: { name } }: Scene, isUp: boolean, hasConfig: boolean): string => `
+${isUp ? 'The cluster stays up. Try' : 'What runs stays up, so that you can look why'}, in another terminal:
 
   export PATH=${binaries}:$PATH
-
+${
+  hasConfig
+    ? `
   export KUBECONFIG=${filesOf(place).kubeconfig}    # the new cluster
   kubectl get nodes -o wide
   kubectl get pods -A -o wide
-
+`
+    : ''
+}
   export KUBECONFIG=${kubeconfig}    # the one that manages it
   kubectl get rackhosts
   kubectl get clusters,machines,baremetalmachines
@@ -45,7 +49,7 @@ The cluster stays up. Try, in another terminal:
   npm run -s remuda -- host list
 
 The API: ${crew.api}/v1/hosts   consoles: ${place.folder}/h1/serial.log   daemon: ${place.folder}/daemon.log   logs of the management cluster: ${place.folder}/plane/*/log
-Stop: Ctrl-C here, or npm run lab -- down
+Stop: Ctrl-C here, or npm run lab -- down; disks and logs go with the laboratory: copy before what you want to keep.
 `;
 
 export interface Scene extends Stage {
@@ -66,6 +70,7 @@ export const raise = async (bench: Bench, options: UpOptions, scene: Scene): Pro
   await giveBack(lab, terminal.env, cacheOf(terminal.env));
   say(`\n${manifest}\nkubectl --kubeconfig ${plane.kubeconfig} apply -f ${files.cluster}`);
   say(await kubectl(lab, plane, ['apply', '-f', files.cluster]));
+  say(`Without KVM kubeadm init takes some ten minutes. Consoles: tail -f ${place.folder}/h*/serial.log\n`);
   const followed = await followCluster(lab, {
     door: plane.door,
     name: wish.name,
@@ -75,14 +80,15 @@ export const raise = async (bench: Bench, options: UpOptions, scene: Scene): Pro
     interrupt,
   });
   if (interrupt.aborted) return interrupted;
-  const nodes = followed.isUp ? await showNodes(bench, scene) : [];
+  const hasConfig = await writeConfig(bench, scene);
+  const nodes = followed.isUp && hasConfig ? await showNodes(bench, scene) : [];
   const memory = await memoryOf(lab, { daemon: crew.daemon().pid, members: plane.members(), place, hosts: followed.hosts });
   const total = lab.clock.now() - began;
   say(`\n${followed.isUp ? '' : complaint(followed.view, followed.hosts)}${clusterSummary(followed.times, total / 1000, memory)}`);
   if (options.json)
     terminal.write(`${JSON.stringify({ cluster: resultOf(followed, Math.round(total / 100) / 10), nodes, memoryMiB: memory })}\n`);
   if (!options.once) {
-    say(hints(scene));
+    say(hints(scene, followed.isUp, hasConfig));
     await ended(interrupt);
   }
   return followed.isUp && nodes.length === options.hosts && nodes.every(({ ready }) => ready) ? 0 : 1;
@@ -101,14 +107,20 @@ const resultOf = ({ isUp, times, view, hosts }: Followed, total: number): object
     image: hosts.find((one) => one.name === host)?.facts.installed?.digest ?? null,
   })),
 });
-/** Leaves the new cluster's kubeconfig, and asks that cluster itself. */
-const showNodes = async (bench: Bench, { place, say, plane, wish: { name } }: Scene): Promise<readonly NodeResult[]> => {
-  const { lab, terminal } = bench;
+/** Leaves the new cluster's kubeconfig; false where Cluster API has not made it. */
+const writeConfig = async ({ lab, terminal }: Bench, { place, plane, wish: { name } }: Scene): Promise<boolean> => {
+  const secret = await plane.door.get(`/api/v1/namespaces/${namespace}/secrets/${name}-kubeconfig`);
+  const text = textField(secret, 'data', 'value');
+  if (text === undefined) return false;
+  const file = filesOf(place).kubeconfig;
+  await lab.files.write(file, Buffer.from(text, 'base64'), 0o600);
+  await giveBack(lab, terminal.env, file);
+  return true;
+};
+/** Asks the new cluster itself. */
+const showNodes = async ({ lab }: Bench, { place, say, plane }: Scene): Promise<readonly NodeResult[]> => {
   const file = filesOf(place).kubeconfig;
   const cluster = { binaries: plane.binaries, kubeconfig: file };
-  const secret = await plane.door.get(`/api/v1/namespaces/${namespace}/secrets/${name}-kubeconfig`);
-  await lab.files.write(file, Buffer.from(textField(secret, 'data', 'value') ?? '', 'base64'), 0o600);
-  await giveBack(lab, terminal.env, file);
   say(`\nkubectl --kubeconfig ${file} get nodes -o wide\n${await kubectl(lab, cluster, ['get', 'nodes', '-o', 'wide'])}`);
   return nodesOf(lab, cluster);
 };

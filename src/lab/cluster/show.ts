@@ -28,6 +28,11 @@ const words: Readonly<Record<Milestone, string>> = {
   workersReady: "the workers' Nodes are Ready",
   clusterAvailable: 'the Cluster is Available',
 };
+/** For a long wait: what comes next, and what came before it. */
+export const waitLine = (times: Times, ms: number): string => {
+  const next = milestones.find((one) => times[one] === undefined);
+  return newsLine({ host: undefined, text: next === undefined ? 'waits until all of it is seen' : `waits until ${words[next]}` }, ms);
+};
 export interface MemoryMiB {
   /** Resident now: the daemon, the management cluster with Cluster API's managers, and each server's QEMU. */
   readonly daemon: number;
@@ -49,9 +54,9 @@ export const clusterSummary = (times: Times, seconds: number, memory: MemoryMiB)
   ].join('\n');
 
 const reasonLettersMost = 240;
-/** The beginning of what conditions say: the whole of it stands at the host or in the cluster. */
+/** Of the end of a log the line that says what failed, else what conditions say: the whole of it stands at the host or in the cluster. */
 const short = (reason: string): string => {
-  const line = reason.replaceAll(/\s+/g, ' ').trim();
+  const line = (/^\W*error.*$/im.exec(reason)?.[0] ?? reason).replaceAll(/\s+/g, ' ').trim();
   return line.length <= reasonLettersMost ? line : `${line.slice(0, reasonLettersMost)}…`;
 };
 
@@ -59,7 +64,7 @@ const short = (reason: string): string => {
 export const complaint = ({ why, machines }: ClusterView, hosts: readonly HostJson[]): string =>
   [
     'the cluster is not up:',
-    ...hosts.flatMap(({ name, failed }) => (failed === null ? [] : [`  ${name} failed: ${failed.reason}`])),
+    ...hosts.flatMap(({ name, failed }) => (failed === null ? [] : [`  ${name} failed: ${short(failed.reason)}`])),
     ...machines.flatMap(({ name, phase, nodeReady, why: reason }) =>
       phase === 'Running' && nodeReady ? [] : [`  Machine ${name}: ${phase}${reason === '' ? '' : `: ${short(reason)}`}`],
     ),
