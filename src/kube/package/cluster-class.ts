@@ -1,7 +1,7 @@
 /** A ClusterClass of our kinds, and a cluster that uses it. */
 import { apiVersionOf, kinds } from '../objects.ts';
 import type { Kind } from '../objects.ts';
-import { checks, clusterNetwork, endpoint, noSpare } from './cluster-objects.ts';
+import { checks, clusterNetwork, endpoint, noSpare, triggerIf } from './cluster-objects.ts';
 import { controlPlaneConfig, joinConfig } from './kubeadm.ts';
 import type { Manifest } from './text.ts';
 import { variable } from './variables.ts';
@@ -117,7 +117,7 @@ export const clusterClass = (): readonly Manifest[] => [
             healthCheck: {
               checks,
               remediation: {
-                triggerIf: { unhealthyLessThanOrEqualTo: '40%' },
+                triggerIf,
                 ...infraRef(kinds.bareMetalRemediationTemplate, `-${workerClass}`),
               },
             },

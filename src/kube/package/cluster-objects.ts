@@ -114,7 +114,12 @@ export const workers = (machine: object = {}): readonly Manifest[] => [
   },
 ];
 
-/** Unhealthy workers are rebooted, then given a fresh image, then replaced; never more than two fifths of them at once. */
+/**
+ * A number and no share: Cluster API rounds a share down, so that 40 % of two workers would be none, and no node of a small cluster would
+ * ever be helped. Machines without a Node yet count as unhealthy too. When many are, it is rather the network than they: nothing is done.
+ */
+export const triggerIf = { unhealthyLessThanOrEqualTo: variable('REMUDA_UNHEALTHY_MAX') };
+/** Unhealthy workers are rebooted, then given a fresh image, then replaced. */
 export const workerHealth = (): readonly Manifest[] => [
   {
     apiVersion: 'cluster.x-k8s.io/v1beta2',
@@ -127,7 +132,7 @@ export const workerHealth = (): readonly Manifest[] => [
       },
       checks,
       remediation: {
-        triggerIf: { unhealthyLessThanOrEqualTo: '40%' },
+        triggerIf,
         templateRef: {
           apiVersion: apiVersionOf(kinds.bareMetalRemediationTemplate),
           kind: 'BareMetalRemediationTemplate',

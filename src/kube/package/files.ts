@@ -84,7 +84,7 @@ const metadata = (version: string): string => {
 const componentsAbout = [
   'The infrastructure provider of Remuda for Cluster API: clusterctl init --infrastructure remuda.',
   'The controller speaks to the daemon of a rack by its API; the machines of this management cluster become claims of that rack.',
-  'It is of no use where the daemon runs the provider itself (kubernetes: in its configuration): then apply all but the Deployment.',
+  'Where the daemon runs the provider itself (kubernetes: in its configuration) say REMUDA_CONTROLLER_REPLICAS=0; nothing else is needed then.',
 ];
 const extension: Manifest = {
   apiVersion: 'runtime.cluster.x-k8s.io/v1beta2',

@@ -16,7 +16,9 @@ const table = {
   WORKER_MACHINE_COUNT: { meaning: 'workers (--worker-machine-count)', isPlain: true },
   // Of a cluster.
   CONTROL_PLANE_ENDPOINT_HOST: {
-    meaning: 'address or name under which the API server of the cluster is to be reached; nothing else may have it',
+    meaning:
+      'address or name under which the API server of the cluster is reached. Something must answer there: kube-vip (the flavour of that name), ' +
+      'a load balancer of yours, or the only control plane by its own address. Nothing makes it up',
   },
   CONTROL_PLANE_ENDPOINT_PORT: { value: '6443', meaning: 'its TCP port', isPlain: true },
   CONTROL_PLANE_MAX_SURGE: {
@@ -34,12 +36,24 @@ const table = {
     meaning: 'a machine that is not provisioned by then says so in its conditions',
     isPlain: true,
   },
+  REMUDA_UNHEALTHY_MAX: {
+    value: '1',
+    meaning:
+      'how many workers at once, ill or without a Node yet, are still helped; with more nothing is repaired, as it is rather the network. ' +
+      'A number, or a share like 40%, which Cluster API rounds down: of 2 workers that is none',
+    isPlain: true,
+  },
   KUBE_VIP_IMAGE: { value: 'ghcr.io/kube-vip/kube-vip:v0.9.2', meaning: 'kube-vip; taken from there unless the OS image brings it' },
   KUBE_VIP_INTERFACE: { value: 'eth0', meaning: 'interface of the control planes that carries the address of the endpoint' },
   // Of the provider.
-  REMUDA_URL: { meaning: "URL of the rack's daemon as the pods of the management cluster reach it (api.listen): https://10.0.0.2:7471" },
-  REMUDA_TOKEN: { meaning: 'a token of that daemon with the role operator (remuda token create)' },
+  // These three are of no use without a controller; with one, what was not said is what it complains of at its start.
+  REMUDA_URL: {
+    value: 'REMUDA_URL-is-not-set',
+    meaning: "URL of the rack's daemon as the pods of the management cluster reach it (api.listen): https://10.0.0.2:7471",
+  },
+  REMUDA_TOKEN: { value: '""', isPlain: true, meaning: 'a token of that daemon with the role operator (remuda token create)' },
   REMUDA_TRUST: {
+    value: 'fingerprint=REMUDA_TRUST-is-not-set',
     meaning:
       'how the daemon is known: fingerprint=<SHA-256 of its certificate, 64 hex digits>, or ca=/etc/remuda/daemon/ca.crt with REMUDA_CA_B64',
   },
@@ -50,7 +64,11 @@ const table = {
     value: 'docker.io/library/remuda:VERSION',
     meaning: 'container image with the program remuda: build it from the Dockerfile, and put it on the nodes or into a registry of yours',
   },
-  REMUDA_CONTROLLER_REPLICAS: { value: '1', meaning: 'controllers; all but one wait for its Lease', isPlain: true },
+  REMUDA_CONTROLLER_REPLICAS: {
+    value: '1',
+    meaning: 'controllers, all but one wait for its Lease; 0 where the daemon runs the provider itself',
+    isPlain: true,
+  },
   REMUDA_SCOPE: {
     value: '--namespace=',
     meaning:

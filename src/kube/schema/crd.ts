@@ -33,6 +33,9 @@ export interface Definition {
 /** By which clusterctl knows what belongs to this provider. */
 export const providerLabels = { 'cluster.x-k8s.io/provider': 'infrastructure-remuda' } as const;
 
+/** `clusterctl move` looks at CRDs with this label alone. `clusterctl init` sets it; who applies the files by hand has it so as well. */
+const clusterctlLabel = { 'clusterctl.cluster.x-k8s.io': '' } as const;
+
 export interface Crd {
   readonly apiVersion: 'apiextensions.k8s.io/v1';
   readonly kind: 'CustomResourceDefinition';
@@ -100,7 +103,11 @@ export const crdOf = (definition: Definition): Crd => {
     kind: 'CustomResourceDefinition',
     metadata: {
       name: `${kind.plural}.${kind.group}`,
-      labels: { ...providerLabels, ...Object.fromEntries(contracts.map((contract) => [`cluster.x-k8s.io/${contract}`, kind.version])) },
+      labels: {
+        ...providerLabels,
+        ...clusterctlLabel,
+        ...Object.fromEntries(contracts.map((contract) => [`cluster.x-k8s.io/${contract}`, kind.version])),
+      },
       ...(isOfContract ? {} : { annotations: { 'clusterctl.cluster.x-k8s.io/skip-crd-name-preflight-check': '' } }),
     },
     spec: {

@@ -47,6 +47,7 @@ const machine: readonly Column[] = [
 const machineWide: readonly Column[] = [
   { name: 'ProviderID', jsonPath: '.spec.providerID', description: 'As the Node carries it' },
   age,
+  { name: 'Claim', jsonPath: '.spec.claimID', description: 'Under which the rack holds the server', wide: true },
   { name: 'Power', jsonPath: '.status.host.power', description: 'Of the server', wide: true },
   { name: 'Generation', type: 'integer', jsonPath: '.status.claimGeneration', description: 'Images written under this claim', wide: true },
   message,

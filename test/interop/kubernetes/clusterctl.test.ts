@@ -150,14 +150,28 @@ void describe('clusterctl', ground, () => {
     assert.match(JSON.stringify(machines), /\(Ki\|Mi\|Gi\|Ti\|Pi\|k\|M\|G\|T\|P\)\?\$"/);
   });
 
-  void test('generate provider: what must be said is asked for by its name', async () => {
+  void test('generate provider: without a controller nothing must be said', async () => {
     const settings = join(folder, 'clusterctl-poor.yaml');
     const url = join(folder, 'infrastructure-remuda', `v${version}`, 'infrastructure-components.yaml');
-    writeFileSync(settings, JSON.stringify({ providers: [{ name: 'remuda', type: 'InfrastructureProvider', url }] }));
-    const call = execute(program, ['generate', 'provider', '--infrastructure', `remuda:v${version}`, '--config', settings], {
+    const providers = [{ name: 'remuda', type: 'InfrastructureProvider', url }];
+    writeFileSync(settings, JSON.stringify({ providers, REMUDA_CONTROLLER_REPLICAS: '0' }));
+    const { stdout } = await execute(program, ['generate', 'provider', '--infrastructure', 'remuda', '--config', settings], {
       env: environment,
+      maxBuffer: 64 * 1024 * 1024,
     });
-    await assert.rejects(call, /REMUDA_TOKEN, REMUDA_TRUST, REMUDA_URL/);
+    const objects = objectsOf(stdout);
+    const deployment = objects.find(({ kind }) => kind === 'Deployment');
+    assert.equal(field(deployment, 'spec', 'replicas'), 0);
+    const [container] = field(deployment, 'spec', 'template', 'spec', 'containers') as readonly { args: readonly string[] }[];
+    assert.ok(container?.args.includes('--url=REMUDA_URL-is-not-set'));
+    assert.equal(
+      field(
+        objects.find(({ metadata }) => metadata.name === 'remuda-daemon'),
+        'stringData',
+        'token',
+      ),
+      '',
+    );
   });
 
   for (const flavour of flavours)

@@ -71,10 +71,12 @@ void test('each kind says which contract its version fulfils', () => {
   const labels = Object.fromEntries(crds.map(({ metadata, spec }) => [spec.names['kind'], metadata.labels]));
   assert.deepEqual(labels['BareMetalMachine'], {
     'cluster.x-k8s.io/provider': 'infrastructure-remuda',
+    'clusterctl.cluster.x-k8s.io': '',
     'cluster.x-k8s.io/v1beta2': 'v1beta2',
   });
   assert.deepEqual(labels['PacketMachine'], {
     'cluster.x-k8s.io/provider': 'infrastructure-remuda',
+    'clusterctl.cluster.x-k8s.io': '',
     'cluster.x-k8s.io/v1beta1': 'v1beta1',
     'cluster.x-k8s.io/v1beta2': 'v1beta1',
   });
