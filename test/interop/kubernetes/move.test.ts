@@ -41,12 +41,14 @@ const name = 'pivot';
 const workers = 2;
 const log = { level: 'error', destination: 'stderr', pretty: false } as const;
 
-/** As `clusterctl init` labels what it installs, so that `move` knows what is Cluster API's. */
+/** As `clusterctl init` labels what it installs, so that `move` knows what is Cluster API's. Ours have the label of themselves. */
 const labelled = async (t: TestContext, here: TestPlane): Promise<readonly PlaneObject[]> => {
   const { items: listed } = (await here.door.get(crdPath)) as { readonly items: readonly PlaneObject[] };
   const crds = listed.filter(({ metadata }) => metadata.labels?.['cluster.x-k8s.io/provider'] !== undefined);
+  const others = crds.filter(({ metadata }) => metadata.labels?.[clusterctlLabel] === undefined);
+  assert.ok(others.every(({ spec }) => field(spec, 'group') !== kinds.bareMetalMachine.group));
   const label = async (value: string | null): Promise<void> => {
-    for (const { metadata } of crds)
+    for (const { metadata } of others)
       await here.door.call(
         'PATCH',
         `${crdPath}/${metadata.name}`,
