@@ -105,7 +105,7 @@ export const startProvider = async (parts: ProviderParts, wish: ProviderWish): P
     const { extension } = wish;
     const listener =
       extension === undefined ? undefined : await world.http.listen({ at: extension.at, identity: extension.identity, routes });
-    world.log.info('the Cluster API provider works', { server: api.server, extension: listener?.port });
+    world.log.info('the Cluster API provider starts', { server: api.server, extension: listener?.port });
     return {
       controllers,
       extension: listener,

@@ -86,6 +86,7 @@ export class Controllers {
     const loops: Promise<void>[] = [];
     if (!ends.aborted) {
       this.#isReady = true;
+      this.#tools.log.info('the API server is heard; reconcilers are at work', { server: this.#options.api.server });
       this.#queue.start();
       loops.push(this.#resync(ends), ...(this.#options.loops ?? []).map((loop) => this.#loop(loop, ends)));
     }
@@ -105,6 +106,10 @@ export class Controllers {
   /** Watches whose first list has not come. */
   get waitingFor(): readonly string[] {
     return this.#listWatches.filter(({ isSynced }) => !isSynced).map(({ name }) => name);
+  }
+  /** Why one of them does not get its first list; or, once all have it, why one has not been heard for a while. */
+  get failure(): string | undefined {
+    return this.#listWatches.map((one) => (this.#isReady ? one.unheard : one.failure)).find((why) => why !== undefined);
   }
   get watched(): readonly string[] {
     return this.#listWatches.map(({ name }) => name);

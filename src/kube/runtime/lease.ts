@@ -8,6 +8,8 @@ import { fieldManager } from '../names.ts';
 import { apiVersionOf, kinds } from '../objects.ts';
 import type { Key, KubeObject } from '../objects.ts';
 import { kubeMicroTime } from './conditions.ts';
+import { LeaseNews } from './lease-news.ts';
+import type { LeaseStanding } from './lease-news.ts';
 
 /** Who we are among those that want the lease. */
 export interface Identity {
@@ -40,7 +42,8 @@ export interface LeaseOptions {
  */
 export class Lease {
   readonly #options: LeaseOptions;
-  readonly #key: Key;
+  /** `namespace/name`, for messages. */
+  readonly key: Key;
   /** The version that we saw last, and whether it stood unchanged for its whole duration since. */
   #seen = '';
   #isStale = false;
@@ -48,20 +51,25 @@ export class Lease {
   #heldUntil = 0;
   #expire: () => void = () => {};
   #lost = new AbortController();
+  readonly #news: LeaseNews;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    this.#key = `${options.identity.namespace}/${options.identity.lease ?? 'remuda'}`;
+    this.key = `${options.identity.namespace}/${options.identity.lease ?? 'remuda'}`;
+    this.#news = new LeaseNews({ ...options, lease: this.key });
   }
   /** Ours, at this moment? By the clock too: a process that was stopped for a while wakes before its timers do. */
   get isHeld(): boolean {
     return !this.#lost.signal.aborted && this.#options.world.clock.now() < this.#heldUntil;
   }
+  get standing(): LeaseStanding {
+    return this.isHeld ? { is: 'ours' } : this.#news.standing;
+  }
   /** Waits until it is ours; the signal ends when it is lost. Throws the reason of `signal` when that ends first. */
   async acquire(signal: AbortSignal): Promise<AbortSignal> {
     this.#lost = new AbortController();
     const { world, limits, log, identity } = this.#options;
-    log.info('waiting for the lease', { lease: this.#key, holder: identity.holder });
+    log.info('waiting for the lease', { lease: this.key, holder: identity.holder });
     for (;;) {
       signal.throwIfAborted();
       // oxlint-disable-next-line no-await-in-loop -- one try at a time
@@ -70,7 +78,7 @@ export class Lease {
       // oxlint-disable-next-line no-await-in-loop -- the pause between two tries
       await world.clock.sleep(limits.kubeLeaseRenewMs * (1 + 0.2 * world.random.next()), signal);
     }
-    log.info('the lease is ours', { lease: this.#key, holder: identity.holder });
+    log.info('the lease is ours', { lease: this.key, holder: identity.holder });
     return this.#lost.signal;
   }
   /** Renews it until it is lost or `signal` ends; never throws. */
@@ -93,28 +101,29 @@ export class Lease {
     if (!this.isHeld) return this.#lose('released');
     this.#lose('released');
     try {
-      const lease = await this.#options.api.get(kinds.lease, this.#key);
+      const lease = await this.#options.api.get(kinds.lease, this.key);
       if (lease === undefined || specOf(lease).holderIdentity !== this.#options.identity.holder) return;
       await this.#write(lease, { ...specOf(lease), holderIdentity: '', leaseDurationSeconds: 1 });
     } catch (error) {
-      this.#options.log.warn('the lease could not be given back; it ends by itself', { lease: this.#key, reason: reasonOf(error) });
+      this.#options.log.warn('the lease could not be given back; it ends by itself', { lease: this.key, reason: reasonOf(error) });
     }
   }
 
   #lose(why: string): void {
     this.#expire();
     this.#heldUntil = 0;
-    this.#lost.abort(new DOMException(`the lease ${this.#key} is no longer ours: ${why}`, 'AbortError'));
+    this.#lost.abort(new DOMException(`the lease ${this.key} is no longer ours: ${why}`, 'AbortError'));
   }
   /** Takes or renews it; true when it is ours now. */
   async #try(): Promise<boolean> {
-    const { world, api, log } = this.#options;
+    const { world, api } = this.#options;
     const from = world.clock.now();
     // The others count from when they see it; we count from before we ask, by timers that no step of the wall clock moves.
     const asked = this.#timer();
     try {
-      const lease = await api.get(kinds.lease, this.#key);
+      const lease = await api.get(kinds.lease, this.key);
       const isOurs = await this.#take(lease);
+      this.#news.heard(isOurs || lease === undefined ? undefined : (specOf(lease).holderIdentity ?? ''));
       if (isOurs && !this.#lost.signal.aborted) {
         this.#hold(from, asked);
         return true;
@@ -123,7 +132,7 @@ export class Lease {
       if (!isOurs && this.#heldUntil > 0) this.#lose('another holds it');
     } catch (error) {
       asked.cancel();
-      if (!isConflict(error)) log.warn('the lease could not be renewed or taken', { lease: this.#key, reason: reasonOf(error) });
+      if (!isConflict(error)) this.#news.failed(reasonOf(error));
     }
     return false;
   }

@@ -23,6 +23,10 @@ export interface ListWatchOptions {
 }
 /** A list that is older than what we know is asked for again so often; then the server was set back, and is believed. */
 const staleTries = 3;
+/** Failing for less than this is weather. */
+const unheardMs = 30_000;
+/** A request that stands for so long was not refused; a connection that nobody takes is given up earlier. */
+const standsMs = 15_000;
 const whyOf = (error: unknown): string => (error instanceof KubeError ? String(error.httpStatus) : 'failed');
 
 export class ListWatch {
@@ -31,6 +35,10 @@ export class ListWatch {
   #failures = 0;
   #stale = 0;
   #isSynced = false;
+  /** Why the last request failed, and since when all have. */
+  #failing: { readonly why: string; readonly since: number } | undefined;
+  /** When the watch that runs now was asked for. */
+  #askedAt: number | undefined;
   readonly #syncing = Promise.withResolvers<void>();
 
   constructor(options: ListWatchOptions) {
@@ -46,6 +54,18 @@ export class ListWatch {
   /** What it waits for, for people. */
   get name(): string {
     return resourceOf(this.#options.watch.kind);
+  }
+  /** Why the last request failed, where nothing was heard since. */
+  get failure(): string | undefined {
+    return this.#stands() ? undefined : this.#failing?.why;
+  }
+  /** The same, where it has been so for longer than weather lasts. */
+  get unheard(): string | undefined {
+    const isLong = this.#options.world.clock.now() - (this.#failing?.since ?? Infinity) >= unheardMs;
+    return isLong ? this.failure : undefined;
+  }
+  #stands(): boolean {
+    return this.#askedAt !== undefined && this.#options.world.clock.now() - this.#askedAt >= standsMs;
   }
   /** Until `signal` ends; never throws. */
   async run(signal: AbortSignal): Promise<void> {
@@ -65,9 +85,11 @@ export class ListWatch {
     if (signal.aborted) return;
     const { api, watch, world } = this.#options;
     const from = world.clock.now();
+    this.#askedAt = from;
     for await (const event of api.watch(watch.kind, { ...this.#which(), resourceVersion: version }, signal)) {
       if (signal.aborted) return;
       this.#failures = 0;
+      this.#failing = undefined;
       this.#take(event);
     }
     // The server ends a watch after minutes, in good order. One that it ends at once would make us ask without end.
@@ -86,6 +108,7 @@ export class ListWatch {
     const { items, resourceVersion } = await api.list(watch.kind, this.#which());
     if (isOlder(resourceVersion, shelf.heard)) this.#doubt(resourceVersion);
     this.#stale = 0;
+    this.#failing = undefined;
     for (const change of shelf.replace(items, resourceVersion)) changed(change);
     this.#version = resourceVersion;
     this.#isSynced = true;
@@ -124,7 +147,10 @@ export class ListWatch {
     const isUsual = isGone(error) || (error instanceof KubeError && error.httpStatus === 504);
     if (isGone(error)) this.#version = undefined;
     this.#failures++;
+    const since = this.#stands() ? undefined : this.#failing?.since;
+    this.#askedAt = undefined;
     if (isUsual && this.#failures === 1) return;
+    this.#failing = { why: reasonOf(error), since: since ?? world.clock.now() };
     const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
     const ms = Math.max(asked, backoffMs(this.#failures, world.random, limits));
     log.warn('a watch is begun anew', { kind: this.name, reason: reasonOf(error), inMs: ms, failures: this.#failures });

@@ -23,7 +23,11 @@ export interface StartedControllers {
   /** Are reconcilers at work? Else why not, for people. */
   ready():
     | { readonly ready: true }
-    | { readonly ready: false; readonly why: string; /** Another one works: this is as it should be. */ readonly isInLine?: true };
+    | {
+        readonly ready: false;
+        readonly why: string;
+        /** Another one works, which `why` names: this is as it should be. */ readonly isInLine?: true;
+      };
   /** Gauges of this moment, for the meter. */
   reading(): readonly { readonly name: GaugeName; readonly labels?: Labels; readonly value: number }[];
 }
@@ -87,18 +91,27 @@ export const startControllers = ({ identity, limits = usualLimits, ...options }:
       await done;
     },
     ready: () => {
-      if (current?.isReady === true) return { ready: true };
-      if (signal.aborted) return { ready: false, why: 'the controllers were stopped' };
-      if (current === undefined)
-        return {
-          ready: false,
-          isInLine: true,
-          why: `another controller holds the lease ${identity?.namespace ?? ''}/${identity?.lease ?? 'remuda'}`,
-        };
-      return { ready: false, why: `the API server was not heard yet on ${current.waitingFor.join(', ')}` };
+      if (signal.aborted && current?.isReady !== true) return { ready: false, why: 'the controllers were stopped' };
+      return current === undefined ? waiting(lease) : working(current);
     },
     reading: () => readingOf(current, lease?.isHeld ?? true),
   };
+};
+type Readiness = ReturnType<StartedControllers['ready']>;
+const working = ({ isReady, failure, waitingFor }: Controllers): Readiness => {
+  if (isReady) return failure === undefined ? { ready: true } : { ready: false, why: `the API server is not heard any more: ${failure}` };
+  if (waitingFor.length === 0) return { ready: false, why: 'the lease is lost, and what was under way ends' };
+  const why = failure === undefined ? '' : `: ${failure}`;
+  return { ready: false, why: `the API server was not heard yet on ${waitingFor.join(', ')}${why}` };
+};
+const waiting = (lease: Lease | undefined): Readiness => {
+  if (lease === undefined) return { ready: false, why: 'the controllers ended by an error of ours: the log says which' };
+  const { key, standing } = lease;
+  if (standing.is === 'unheard') return { ready: false, why: `the lease ${key} could not be read or taken: ${standing.why}` };
+  if (standing.is === 'other')
+    return { ready: false, isInLine: true, why: `another controller, ${standing.holder}, holds the lease ${key}; this one waits in line` };
+  const why = standing.is === 'ours' ? 'is ours, and the reconcilers begin' : 'was asked for, and no answer came yet';
+  return { ready: false, why: `the lease ${key} ${why}` };
 };
 const readingOf = (current: Controllers | undefined, isLeading: boolean): ReturnType<StartedControllers['reading']> => [
   { name: 'kube_leading', value: Number(isLeading) },
