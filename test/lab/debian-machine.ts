@@ -89,7 +89,7 @@ const flash = (folder: string): readonly string[] => {
 
 const qemuArguments = ({ folder, disk }: Installed, firmware: 'bios' | 'uefi', sshPort: number): readonly string[] =>
   [
-    ['-machine', firmware === 'bios' ? 'pc' : 'q35', '-accel', 'tcg,thread=multi,tb-size=128', '-cpu', 'max,la57=off,avx2=off,avx=off'],
+    ['-machine', firmware === 'bios' ? 'pc' : 'q35', '-accel', 'tcg,thread=multi,tb-size=768', '-cpu', 'max,la57=off,avx2=off,avx=off'],
     ['-m', '768', '-smp', '1', '-nodefaults', '-no-user-config', '-display', 'none', '-vga', 'none', '-no-reboot'],
     firmware === 'bios' ? [] : flash(folder),
     ['-drive', `if=none,id=d,format=raw,cache=unsafe,discard=unmap,file=${disk}`, '-device', 'virtio-blk-pci,drive=d,bootindex=1'],

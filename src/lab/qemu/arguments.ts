@@ -57,11 +57,15 @@ const flashArguments = ({ code, variables }: Flash): readonly string[] => [
 ];
 
 /**
- * TCG: a translation cache of 32 to 512 MiB made no difference, a second CPU costs a third more work until the ramdisk runs,
- * and without five-level page tables (la57) a kernel and OVMF need 5 to 8 % less. Without AVX the agent's hashing takes the plain path, which
- * emulates a quarter faster.
+ * TCG: a translation cache of 32 to 512 MiB makes no difference to a small system. The programs of a Kubernetes node do not fit into 128: then
+ * all of it is thrown away and made again every four seconds (`info jit`: TB flush count), and `kubeadm init` takes twice as long. A second CPU costs a third more work until the ramdisk
+ * runs, and without five-level page tables (la57) a kernel and OVMF need 5 to 8 % less. Without AVX the agent's hashing takes the plain path,
+ * which emulates a quarter faster.
  */
-const accelerators = { tcg: ['tcg,thread=multi,tb-size=128', 'max,la57=off,avx2=off,avx=off'], kvm: ['kvm', 'host'] } as const;
+const acceleratorOf = ({ accel, memoryMiB }: HostSpec): readonly [accel: string, cpu: string] => {
+  if (accel === 'kvm') return ['kvm', 'host'];
+  return [`tcg,thread=multi,tb-size=${Math.min(1024, Math.max(128, memoryMiB))}`, 'max,la57=off,avx2=off,avx=off'];
+};
 
 /** Throws `bad-config` for what QEMU would take for something else. */
 export const checkSpec = (spec: HostSpec): void => {
@@ -83,7 +87,7 @@ export const checkSpec = (spec: HostSpec): void => {
  * The network card of a UEFI host has no ROM, so that OVMF's own PXE is used; the one of a BIOS host has QEMU's iPXE.
  */
 export const qemuArguments = (spec: HostSpec, flash: Flash | undefined, override: 'network' | 'disk' | undefined): readonly string[] => {
-  const [accelerator, cpu] = accelerators[spec.accel];
+  const [accelerator, cpu] = acceleratorOf(spec);
   const order = override === 'network' ? networkFirst : networkLast;
   return [
     ['-name', spec.name, '-machine', flash === undefined ? 'pc' : 'q35', '-accel', accelerator, '-cpu', cpu],
