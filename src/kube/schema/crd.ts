@@ -27,6 +27,8 @@ export interface Definition {
   readonly columns: readonly Column[];
   /** Of the whole object. */
   readonly rules?: readonly Rule[];
+  /** Nothing owns its objects, so that `clusterctl move` would leave them behind. */
+  readonly isMovedAlone?: true;
   /** Which contracts of Cluster API its version fulfils. */
   readonly contracts: readonly ('v1beta1' | 'v1beta2')[];
 }
@@ -35,6 +37,8 @@ export const providerLabels = { 'cluster.x-k8s.io/provider': 'infrastructure-rem
 
 /** `clusterctl move` looks at CRDs with this label alone. `clusterctl init` sets it; who applies the files by hand has it so as well. */
 const clusterctlLabel = { 'clusterctl.cluster.x-k8s.io': '' } as const;
+/** `clusterctl move` takes objects of a CRD with it, whether something owns them or not. */
+const moveLabel = { 'clusterctl.cluster.x-k8s.io/move': '' } as const;
 
 export interface Crd {
   readonly apiVersion: 'apiextensions.k8s.io/v1';
@@ -96,7 +100,7 @@ const printed = ({ name, jsonPath, description, type = 'string', wide = false }:
  * (Cluster API, "Contract versions"). Kinds that core never refers to say so to clusterctl, which else checks their names.
  */
 export const crdOf = (definition: Definition): Crd => {
-  const { kind, shortNames, status, contracts } = definition;
+  const { kind, shortNames, status, contracts, isMovedAlone } = definition;
   const isOfContract = contracts.length > 0;
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -106,6 +110,7 @@ export const crdOf = (definition: Definition): Crd => {
       labels: {
         ...providerLabels,
         ...clusterctlLabel,
+        ...(isMovedAlone === true ? moveLabel : {}),
         ...Object.fromEntries(contracts.map((contract) => [`cluster.x-k8s.io/${contract}`, kind.version])),
       },
       ...(isOfContract ? {} : { annotations: { 'clusterctl.cluster.x-k8s.io/skip-crd-name-preflight-check': '' } }),

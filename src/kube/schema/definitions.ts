@@ -121,6 +121,7 @@ const bareMetal: readonly Definition[] = [
     shortNames: ['bmrt'],
     spec: remediationTemplateSpec,
     columns: [{ name: 'Strategy', jsonPath: '.spec.template.spec.strategy', description: 'What is tried' }, age],
+    isMovedAlone: true,
     contracts: ['v1beta2'],
   },
   {

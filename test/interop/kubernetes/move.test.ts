@@ -107,6 +107,12 @@ const cluster = (namespace: string, endpoint: WorkloadPlane['endpoint']): readon
     ...parts,
     {
       apiVersion: 'infrastructure.cluster.x-k8s.io/v1beta2',
+      kind: 'BareMetalRemediationTemplate',
+      metadata: { name, namespace },
+      spec: { template: { spec: { strategy: 'Reboot' } } },
+    },
+    {
+      apiVersion: 'infrastructure.cluster.x-k8s.io/v1beta2',
       kind: 'BareMetalMachine',
       metadata,
       spec: { image: images[0] },
@@ -250,6 +256,9 @@ void test('clusterctl move: no host is touched, and each is found again', { ...g
     await eventually('the watch has heard of it', async () => gone.size === 1 + workers);
     for (const [key, { metadata }] of gone) assert.ok(metadata.annotations?.[capi.deleteForMove] !== undefined, `${key} went otherwise`);
     assert.equal(await rackHosts(here.door), rack.hosts.length);
+    // A MachineHealthCheck that comes along would look for it in vain.
+    const template = `/apis/infrastructure.cluster.x-k8s.io/v1beta2/namespaces/${namespace}/baremetalremediationtemplates/${name}`;
+    assert.equal(textField(await there.door.get(template), 'spec', 'template', 'spec', 'strategy'), 'Reboot');
   });
 
   await t.test('on the other side every host is found by its claim, and the status told anew', async () => {
