@@ -1,5 +1,8 @@
 /** Our CRDs and policies on a real API server: established, structural, and refusing with our own words. */
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { field, textField } from '../../../src/lab/plane/door.ts';
 import type { PlaneObject } from '../../../src/lab/plane/door.ts';
@@ -223,6 +226,20 @@ void describe('the provider\u2019s kinds on a real API server', ground, () => {
         assert.deepEqual(field(shown, 'status'), object['status']);
       }
     });
+
+  void test('docs/from-packet.md: its manifest is taken, before and after', async (t) => {
+    const namespace = await on.newNamespace(t);
+    const [, diff = ''] = /```diff\n([^]*?)```/.exec(readFileSync(new URL('../../../docs/from-packet.md', import.meta.url), 'utf8')) ?? [];
+    for (const other of ['+', '-']) {
+      const lines = diff.split('\n').filter((line) => !line.startsWith(other));
+      const objects = objectsOf(lines.map((line) => line.slice(1)).join('\n'));
+      assert.equal(objects.length, 5);
+      const file = join(tmpdir(), `${namespace}.yaml`);
+      writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+      t.after(() => rmSync(file, { force: true }));
+      assert.match(await on.kubectl('apply', '--dry-run=server', '--validate=strict', '-n', namespace, '-f', file), /c1-worker-a created/);
+    }
+  });
 
   void test('kubectl get rackhosts shows what an operator looks for at night', async (t) => {
     const name = `r1-u07-${process.pid}`;
