@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Where } from './client.ts';
 import { whereOf } from './connection.ts';
 import { seconds } from './duration.ts';
-import { usage } from './failure.ts';
+import { CommandFailure, exits, failureOf, usage } from './failure.ts';
 import { absolute } from './input.ts';
 import { collect, withConnection } from './session.ts';
 import type { CommonOptions, Session } from './session.ts';
@@ -95,6 +95,14 @@ const wishOf = async ({ deps }: Session, options: Options): Promise<ControllerWi
   };
 };
 
+/** It has no configuration but what it was called with. */
+const misused = (error: unknown): never => {
+  const failure = failureOf(error);
+  if (failure.code !== 'bad-config') throw error;
+  const next = failure.next ?? 'mend the options: see remuda controller --help';
+  throw new CommandFailure(exits.usage, failure.message, { next, code: failure.code, cause: error });
+};
+
 export const controllerCommands = (session: Session, program: Command): void => {
   const { local, terminal } = session.deps;
   const controller = withConnection(
@@ -120,7 +128,8 @@ export const controllerCommands = (session: Session, program: Command): void => 
     .option('--extension-key <file>', 'PEM')
     .addOption(new Option('--log <level>', 'what is logged').choices(['debug', 'info', 'warn', 'error']).default('info'));
   controller.action(async () => {
-    session.outcome.exit = await local.controller(await wishOf(session, controller.optsWithGlobals<Options>()));
+    const wish = await wishOf(session, controller.optsWithGlobals<Options>());
+    session.outcome.exit = await local.controller(wish).catch((error: unknown) => misused(error));
   });
 
   const capi = program.command('capi').description('Cluster API: what a management cluster needs of this provider');

@@ -10,7 +10,8 @@ import type { Clock, Http, HttpAnswer, HttpCall, Method, Random } from '../world
 export type DaemonPlace =
   | { readonly socket: string }
   | { readonly url: string; readonly token?: string; readonly fingerprint?: string; readonly ca?: string };
-const textOf = (place: DaemonPlace): string => ('socket' in place ? place.socket : place.url);
+/** For messages. */
+export const textOf = (place: DaemonPlace): string => ('socket' in place ? place.socket : place.url);
 export interface DaemonParts {
   readonly http: Pick<Http, 'call' | 'stream'>;
   readonly clock: Pick<Clock, 'now' | 'sleep' | 'after'>;
@@ -34,26 +35,54 @@ export interface Question<T extends z.ZodType> {
 const triesMax = 4;
 const isCode = (text: string): text is Code => Object.hasOwn(codes, text);
 
-const notOurs = (place: DaemonPlace, what: string, cause?: unknown): RemudaError =>
-  new RemudaError(
-    'rack-unreachable',
-    `what answers at ${textOf(place)} does not speak this version of Remuda: ${what}; compare the versions`,
-    { cause },
-  );
+/** Each answer of a Remuda has the ID of its request; only where there is one can it be of another version. */
+const notOurs = (place: DaemonPlace, { headers }: Pick<HttpAnswer, 'headers'>, what: string, cause?: unknown): RemudaError =>
+  headers['x-request-id'] === undefined
+    ? new RemudaError('rack-unreachable', `what answers at ${textOf(place)} is no Remuda: ${what}`, { cause, next: checkPlace(place) })
+    : new RemudaError('rack-unreachable', `what answers at ${textOf(place)} does not speak this version of Remuda: ${what}`, {
+        cause,
+        next: 'compare its version with that of the controller (remuda --version): both must be the same',
+      });
+/** What to do where nobody, or somebody else, answers there. */
+export const checkPlace = (place: DaemonPlace): string =>
+  'socket' in place
+    ? 'check --socket, and that the daemon runs there'
+    : 'check --url, and that the daemon listens there: api.listen of its configuration says where, usually at port 7471';
+const getToken = 'remuda token create NAME --role operator makes one; give it by --token-file FILE or in REMUDA_TOKEN';
+const withoutToken = (place: DaemonPlace): boolean => 'url' in place && place.token === undefined;
 /** The refusal as the daemon made it, with its code and values. A code that only a newer daemon knows is `internal`, its words stay. */
 const refusalOf = (place: DaemonPlace, answer: HttpAnswer, document: unknown): RemudaError => {
   const parsed = problemJson.safeParse(document);
-  if (!parsed.success) return notOurs(place, `it answers ${answer.status}`);
-  const { code, detail, values } = parsed.data;
-  return new RemudaError(isCode(code) ? code : 'internal', detail, values === undefined ? {} : { values });
+  if (!parsed.success) return notOurs(place, answer, `it answers ${answer.status}`);
+  const { code, detail, values, next } = parsed.data;
+  const more = { ...(values === undefined ? {} : { values }), ...(next === undefined ? {} : { next }) };
+  if (code !== 'unauthenticated') return new RemudaError(isCode(code) ? code : 'internal', detail, more);
+  // Its own words are for whoever writes a client.
+  const why = withoutToken(place) ? 'it needs a token, and none was given' : detail;
+  return new RemudaError(code, `the daemon at ${textOf(place)} does not let the controller in: ${why}`, { ...more, next: getToken });
 };
-const documentOf = (place: DaemonPlace, { status, body }: HttpAnswer): unknown => {
-  const text = new TextDecoder().decode(body);
+const documentOf = (place: DaemonPlace, answer: HttpAnswer): unknown => {
+  const text = new TextDecoder().decode(answer.body);
   try {
     return text === '' ? undefined : JSON.parse(text);
   } catch (cause) {
-    throw notOurs(place, `it answers ${status} and no JSON`, cause);
+    throw notOurs(place, answer, `it answers ${answer.status} and no JSON`, cause);
   }
+};
+/** Which certificate it shows, so that it can be compared with what the daemon's log says of its own. */
+const distrusted = (place: DaemonPlace, error: RemudaError): RemudaError => {
+  const { seen, expected } = error.values;
+  const options = {
+    cause: error,
+    next: 'compare it with the fingerprint that the log of the daemon says at its start; where that is the same, give it as --fingerprint',
+  };
+  if (typeof seen !== 'string')
+    return new RemudaError('rack-unreachable', `the daemon at ${textOf(place)} was not reached: ${reasonOf(error)}`, options);
+  const why =
+    typeof expected === 'string' && expected !== seen
+      ? `shows a certificate of the fingerprint ${seen}, and ${expected} is pinned`
+      : `shows a certificate of the fingerprint ${seen}, which is not trusted: ${reasonOf(error)}`;
+  return new RemudaError('rack-unreachable', `what answers at ${textOf(place)} ${why}; nothing was sent`, options);
 };
 
 /** The pause before the next try: as the daemon asked for it, else doubled each time and spread. */
@@ -82,7 +111,7 @@ export class DaemonCalls {
     const parsed = question.schema.safeParse(document);
     if (parsed.success) return { status: answer.status, value: parsed.data };
     const [issue] = parsed.error.issues;
-    throw notOurs(place, `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim(), parsed.error);
+    throw notOurs(place, answer, `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim(), parsed.error);
   }
   /** Server-sent events from now on, until `until` ends it or the connection breaks. */
   events(silenceMs: number): AsyncIterable<Uint8Array> {
@@ -110,7 +139,9 @@ export class DaemonCalls {
   #unreachable(error: unknown): unknown {
     const { place, until } = this.#parts;
     if (until.aborted || !(error instanceof RemudaError)) return error;
-    return new RemudaError('rack-unreachable', `the daemon at ${textOf(place)} was not reached: ${reasonOf(error)}`, { cause: error });
+    if (isDistrust(error)) return distrusted(place, error);
+    const message = `the daemon at ${textOf(place)} was not reached: ${reasonOf(error)}`;
+    return new RemudaError('rack-unreachable', message, { cause: error, next: checkPlace(place) });
   }
   #call(method: Method, path: string, body: unknown): HttpCall {
     const { place, limits, until } = this.#parts;

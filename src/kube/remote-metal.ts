@@ -1,9 +1,10 @@
 /** Metal over the API of a daemon elsewhere: its token says what it may do, and every answer is checked against the schemas of the API. */
-import type { z } from 'zod';
+import { z } from 'zod';
+import { RemudaError, codeOf } from '../errors.ts';
 import { hostJson, imageJson, itemsOf, leaseJson, powerJson, standingJson, timelineJson } from '../api/types.ts';
 import type { PowerVerb, ReleaseWish } from '../control/rack.ts';
-import { DaemonCalls } from './daemon-calls.ts';
-import type { DaemonParts } from './daemon-calls.ts';
+import { DaemonCalls, checkPlace, textOf } from './daemon-calls.ts';
+import type { DaemonParts, DaemonPlace } from './daemon-calls.ts';
 import { unlessOver } from './local-metal.ts';
 import { addressesOf } from './metal.ts';
 import type { Metal } from './metal.ts';
@@ -16,6 +17,46 @@ const releaseQuery = ({ reserve }: ReleaseWish): string =>
   reserve === undefined ? '' : `?${new URLSearchParams({ reserveFor: reserve.for, reserveSeconds: String(reserve.seconds) }).toString()}`;
 /** Asked twice, these interrupt twice. */
 const interrupts: ReadonlySet<PowerVerb> = new Set(['soft', 'cycle', 'reset']);
+
+/** No claim has this ID: nobody is asked about it in earnest. */
+const nobodys = claimAt('remuda-controller');
+/** Only for the code of the answer. */
+const anything = z.unknown();
+/**
+ * Asks the daemon something small, once, and throws what keeps us from working with it. Whether the token may claim and release is seen by
+ * the answer to the dry run of a release of nothing: a token never gets another role, so it is asked until one answer came.
+ */
+export const rackProbe = (parts: Omit<DaemonParts, 'until'>): ((until: AbortSignal) => Promise<void>) => {
+  let role: RemudaError | 'known' | undefined = 'socket' in parts.place ? 'known' : undefined;
+  return async (until) => {
+    const calls = new DaemonCalls({ ...parts, until });
+    await calls
+      .ask({ method: 'GET', path: `${nobodys}/standing`, schema: standingJson, isRepeatable: false })
+      .catch((error: unknown) => rethrow(parts.place, error));
+    role ??= await calls.ask({ method: 'DELETE', path: `${nobodys}?dryRun=true`, schema: anything, isRepeatable: false }).then(
+      () => 'known' as const,
+      (error: unknown) => roleIn(error),
+    );
+    if (role !== 'known') throw role;
+  };
+};
+/** The API has that path, and what became of any claim: a Remuda that has not is another of its listeners. */
+const rethrow = (place: DaemonPlace, error: unknown): never => {
+  if (codeOf(error) !== 'not-found') throw error;
+  throw new RemudaError('rack-unreachable', `what answers at ${textOf(place)} is a Remuda, but not its API (port 7443 is for agents)`, {
+    cause: error,
+    next: checkPlace(place),
+  });
+};
+const roleIn = (error: unknown): RemudaError | 'known' => {
+  if (codeOf(error) === 'claim-not-found') return 'known';
+  if (!(error instanceof RemudaError) || error.code !== 'forbidden') throw error;
+  const { has } = error.values;
+  return new RemudaError('forbidden', `the token\u2019s role is ${typeof has === 'string' ? has : 'another one'}; operator is needed`, {
+    cause: error,
+    next: 'remuda token create NAME --role operator makes such a token; give it by --token-file FILE or in REMUDA_TOKEN',
+  });
+};
 
 /** See Metal. Needs a token of the role `operator`. */
 export const remoteMetal = (parts: DaemonParts): Metal => {

@@ -1,6 +1,7 @@
 /** `remuda controller` and `remuda capi manifests`: what the options say, and what is refused before anything starts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RemudaError } from '../../src/errors.ts';
 import { bench } from './bench.ts';
 
 test('the provider is told its rack, its cluster and who may claim what', async () => {
@@ -56,6 +57,24 @@ for (const [line, says] of [
     assert.equal(exit, 2);
     assert.match(err, says);
     assert.deepEqual(local.asked, []);
+  });
+
+for (const [error, exit, next] of [
+  [
+    new RemudaError('bad-config', 'no kubeconfig was found', { next: 'name it: --kubeconfig FILE' }),
+    2,
+    /next: +name it: --kubeconfig FILE/,
+  ],
+  [new RemudaError('bad-config', 'the address is in use'), 2, /next: +mend the options: see remuda controller --help/],
+  [new RemudaError('disk-full', 'no room'), 1, /next: +make room/],
+] as const)
+  test(`what it cannot begin with is told as wrong usage, all else is not: ${error.message}`, async () => {
+    const { run, local } = await bench();
+    Object.assign(local, { controller: () => Promise.reject(error) });
+    const done = await run('controller');
+    assert.equal(done.exit, exit);
+    assert.match(done.err, next);
+    assert.doesNotMatch(done.err, /configuration file/);
   });
 
 test('the files for clusterctl are named where they were written', async () => {

@@ -25,6 +25,9 @@ export const daemonOver = async (bench: Omit<MetalBench, 'metal' | 'end'>) => {
   const deps = { ...fakes.deps, ...access.deps, rack: bench.rack, journal: bench.store, leases: () => leasesOf(bench.keeper.all()) };
   const { token } = await access.deps.tokens.create({ name: 'controller', role: 'operator', expiresAt: null });
   return {
+    tokenOf: async (role: 'viewer' | 'operator' | 'admin') =>
+      (await access.deps.tokens.create({ name: `a-${role}`, role, expiresAt: null })).token,
+    audit: () => access.deps.audit.log({ most: 100 }),
     routes: tokenGuardedRoutes(deps),
     metalAt: (http: Pick<Http, 'call' | 'stream'>, where: Omit<Extract<DaemonPlace, { url: string }>, 'token'>) => {
       const slept: number[] = [];

@@ -39,7 +39,11 @@ export class SteadyKubeConfig extends KubeConfig {
   }
 }
 
-const bad = (what: string, cause?: unknown): RemudaError => new RemudaError('bad-config', what, cause === undefined ? {} : { cause });
+/** Advice for who started a program with it; the daemon says which of its files it is, and hands on no advice. */
+const bad = (what: string, { cause, next }: { readonly cause?: unknown; readonly next?: string } = {}): RemudaError =>
+  new RemudaError('bad-config', what, { ...(cause === undefined ? {} : { cause }), ...(next === undefined ? {} : { next }) });
+const nameFile = 'name the kubeconfig of the management cluster: --kubeconfig FILE, or the variable KUBECONFIG';
+const nameContext = 'name one that it has: --kube-context NAME; kubectl config get-contexts lists them';
 
 const read = (config: KubeConfig, source: KubeSource): void => {
   switch (source.is) {
@@ -66,18 +70,19 @@ export const loadKubeConfig = (source: KubeSource): SteadyKubeConfig => {
     read(config, source);
   } catch (error) {
     if (error instanceof RemudaError) throw error;
-    throw bad(`${nameOf(source)} cannot be read: ${reasonOf(error)}`, error);
+    throw bad(`${nameOf(source)} cannot be read: ${reasonOf(error)}`, { cause: error, next: nameFile });
   }
   const { context } = 'context' in source ? source : {};
   if (context !== undefined) {
-    if (config.getContextObject(context) === null) throw bad(`${nameOf(source)} has no context "${context}"`);
+    if (config.getContextObject(context) === null) throw bad(`${nameOf(source)} has no context "${context}"`, { next: nameContext });
     config.setCurrentContext(context);
   }
   const cluster = config.getCurrentCluster();
-  if (cluster === null) throw bad(`${nameOf(source)} names no cluster: set current-context, or say which context is meant`);
+  if (cluster === null)
+    throw bad(`${nameOf(source)} names no cluster: set current-context, or say which context is meant`, { next: nameContext });
   // What client-node falls back to when it finds nothing.
   if (source.is === 'usual' && cluster.server === 'http://localhost:8080' && cluster.name === 'cluster')
-    throw bad('no kubeconfig was found: set $KUBECONFIG, or say which file is meant');
+    throw bad('no kubeconfig was found: it is not said where the management cluster is', { next: nameFile });
   if (source.is === 'pod' && cluster.server.includes('undefined')) throw bad('we do not run in a pod: KUBERNETES_SERVICE_HOST is not set');
   // Without a user client-node leaves out the cluster's CA too.
   if (config.getCurrentUser() === null) anonymous(config);

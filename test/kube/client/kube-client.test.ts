@@ -318,6 +318,8 @@ describe('credentials', () => {
     assert.throws(() => loadKubeConfig({ is: 'file', path: file }), bad(/the kubeconfig .*config cannot be read: ENOENT/));
     writeFileSync(file, kubeconfig('https://x'));
     assert.throws(() => loadKubeConfig({ is: 'file', path: file, context: 'away' }), bad(/has no context "away"/));
+    assert.throws(() => loadKubeConfig({ is: 'file', path: file, context: 'away' }), { next: /--kube-context NAME/ });
+    assert.throws(() => loadKubeConfig({ is: 'file', path: `${file}-away` }), { next: /--kubeconfig FILE/ });
     assert.throws(() => loadKubeConfig({ is: 'file', path: file, context: 'nowhere' }), bad(/names no cluster/));
     assert.equal(loadKubeConfig({ is: 'file', path: file, context: 'here' }).getCurrentCluster()?.server, 'https://x');
   });
