@@ -8,6 +8,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { field } from '../../../src/lab/plane/door.ts';
 import type { PlaneObject } from '../../../src/lab/plane/door.ts';
@@ -250,7 +251,31 @@ void describe('clusterctl', ground, () => {
     });
   });
 
-  void test('init, describe and delete', async (t) => {
+  /** clusterctl deletes and makes anew what is the provider's: an account of the package would lose its token. */
+  async function upgraded(t: TestContext): Promise<void> {
+    const next = 'v0.99.0';
+    const place = join(folder, 'infrastructure-remuda', next);
+    mkdirSync(place, { recursive: true });
+    for (const [name, text] of packageFiles(next)) writeFileSync(join(place, name), text);
+    const account = 'remuda-daemon';
+    await on.kubectl('-n', 'remuda-system', 'create', 'serviceaccount', account);
+    const binding = ['clusterrolebinding', account];
+    t.after(() => on.kubectl('delete', ...binding));
+    t.after(() => on.kubectl('-n', 'remuda-system', 'delete', 'serviceaccount', account));
+    await on.kubectl('create', ...binding, '--clusterrole', 'remuda-system-controller', '--serviceaccount', `remuda-system:${account}`);
+    const uidOf = async (name: string): Promise<unknown> =>
+      field(await on.read('serviceaccount', name, 'remuda-system'), 'metadata', 'uid');
+    const [ours, theirs] = [await uidOf(account), await uidOf('remuda-controller')];
+    await clusterctl('upgrade', 'apply', '--infrastructure', `remuda:${next}`, '--kubeconfig', on.kubeconfig);
+    const provider = await on.read('providers.clusterctl.cluster.x-k8s.io', 'infrastructure-remuda', 'remuda-system');
+    assert.equal(field(provider, 'version'), next);
+    assert.equal(await uidOf(account), ours);
+    assert.notEqual(await uidOf('remuda-controller'), theirs);
+    const right = { namespace: 'team-a', group: 'infrastructure.cluster.x-k8s.io', resource: 'baremetalmachines', verb: 'patch' };
+    await eventually('the account has its rights again', () => on.door.mayAccount('remuda-system', account, right));
+  }
+
+  void test('init, describe, upgrade and delete', async (t) => {
     const namespace = await on.newNamespace(t);
     const inventory = 'clusterctl.cluster.x-k8s.io';
     const standIns = [
@@ -300,6 +325,8 @@ void describe('clusterctl', ground, () => {
       return text.includes('BareMetalCluster/described') && text;
     });
     assert.match(tree, /KubeadmControlPlane\/described-control-plane/);
+
+    await upgraded(t);
 
     await clusterctl('delete', '--infrastructure', 'remuda', '--kubeconfig', on.kubeconfig);
     assert.equal(await on.read('deployment', 'remuda-controller', 'remuda-system'), undefined);
