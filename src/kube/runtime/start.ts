@@ -100,9 +100,11 @@ export const startControllers = ({ identity, limits = usualLimits, ...options }:
 type Readiness = ReturnType<StartedControllers['ready']>;
 const working = ({ isReady, failure, waitingFor }: Controllers): Readiness => {
   if (isReady) return failure === undefined ? { ready: true } : { ready: false, why: `the API server is not heard any more: ${failure}` };
-  if (waitingFor.length === 0) return { ready: false, why: 'the lease is lost, and what was under way ends' };
+  const [first, ...others] = waitingFor;
+  if (first === undefined) return { ready: false, why: 'the lease is lost, and what was under way ends' };
   const why = failure === undefined ? '' : `: ${failure}`;
-  return { ready: false, why: `the API server was not heard yet on ${waitingFor.join(', ')}${why}` };
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  return { ready: false, why: `the API server was not heard yet on ${first}${more}${why}` };
 };
 const waiting = (lease: Lease | undefined): Readiness => {
   if (lease === undefined) return { ready: false, why: 'the controllers ended by an error of ours: the log says which' };
