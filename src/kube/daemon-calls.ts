@@ -74,15 +74,15 @@ const distrusted = (place: DaemonPlace, error: RemudaError): RemudaError => {
   const { seen, expected } = error.values;
   const options = {
     cause: error,
-    next: 'compare it with the fingerprint that the log of the daemon says at its start; where that is the same, give it as --fingerprint',
+    next: 'compare it with the fingerprint that the log of the daemon says at its start; where that is the same, give it as --fingerprint (in the package: REMUDA_TRUST)',
   };
   if (typeof seen !== 'string')
     return new RemudaError('rack-unreachable', `the daemon at ${textOf(place)} was not reached: ${reasonOf(error)}`, options);
   const why =
     typeof expected === 'string' && expected !== seen
-      ? `shows a certificate of the fingerprint ${seen}, and ${expected} is pinned`
+      ? `shows a certificate of the fingerprint ${seen}, and ${expected} is pinned; nothing was sent`
       : `shows a certificate of the fingerprint ${seen}, which is not trusted: ${reasonOf(error)}`;
-  return new RemudaError('rack-unreachable', `what answers at ${textOf(place)} ${why}; nothing was sent`, options);
+  return new RemudaError('rack-unreachable', `what answers at ${textOf(place)} ${why}`, options);
 };
 
 /** The pause before the next try: as the daemon asked for it, else doubled each time and spread. */

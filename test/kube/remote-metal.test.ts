@@ -68,7 +68,7 @@ test('what is missing', async () => {
       { url, token, fingerprint: other },
       new RegExp(`fingerprint ${fingerprint}, and ${other} is pinned; nothing was sent; compare it with .* log`),
     ],
-    [{ url, token }, /is not reached|is not trusted|was not reached/],
+    [{ url, token }, /SELF_SIGNED.*; compare it with .* log/],
     [{ url: 'https://127.0.0.1:1', token, fingerprint }, /was not reached: .*; check --url.*api\.listen.*7471/],
     [{ url: 'https://127.0.0.1:7443', token, fingerprint }, /is a Remuda, but not its API \(port 7443 is for agents\); check --url/],
     [{ url: 'https://127.0.0.1:8443', token, fingerprint }, /is no Remuda: it answers 401.*; check --url/],
