@@ -28,7 +28,7 @@ const caBytesMax = 1024 * 1024;
 
 export const checkedUrl = (text: string): URL => {
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) throw usage(`${text} is no URL; write it like https://remuda.example:7443`);
+  if (url === null || !/^https?:$/.test(url.protocol)) throw usage(`${text} is no URL; write it like https://remuda.example:7471`);
   if (url.username !== '' || url.password !== '')
     throw usage('a user or password in the URL is not taken', 'give a token: --token-file FILE');
   return url;

@@ -45,7 +45,10 @@ const rounded = (value: number): string => value.toFixed(0);
 export const clusterSummary = (times: Times, seconds: number, memory: MemoryMiB): string =>
   [
     'since kubectl apply:',
-    ...milestones.flatMap((one) => (times[one] === undefined ? [] : [`${times[one].toFixed(1).padStart(7)} s  ${words[one]}`])),
+    ...milestones
+      .flatMap((one) => (times[one] === undefined ? [] : [{ what: words[one], at: times[one] }]))
+      .toSorted((a, b) => a.at - b.at)
+      .map(({ what, at }) => `${at.toFixed(1).padStart(7)} s  ${what}`),
     `total ${seconds.toFixed(1)} s`,
     `memory: daemon ${rounded(memory.daemon)} MiB, management cluster ${rounded(memory.management)} MiB, ${Object.entries(memory.hosts)
       .map(([name, value]) => `${name} ${rounded(value)} MiB`)
