@@ -21,13 +21,7 @@ const checks = {
 };
 const specOf = (object: PlaneObject): object => object['spec'] as object;
 const impatient = (object: PlaneObject): PlaneObject => {
-  if (object.kind === 'MachineHealthCheck') {
-    const { templateRef } = field(object, 'spec', 'remediation') as { readonly templateRef: object };
-    return {
-      ...object,
-      spec: { ...specOf(object), checks, remediation: { templateRef, triggerIf: { unhealthyLessThanOrEqualTo: '100%' } } },
-    };
-  }
+  if (object.kind === 'MachineHealthCheck') return { ...object, spec: { ...specOf(object), checks } };
   if (object.kind === 'BareMetalRemediationTemplate') {
     const timeoutSeconds = object.metadata.name.endsWith('-md-1') ? shortS : tryS;
     return { ...object, spec: { template: { spec: { strategy: 'RebootThenReimage', reboots: 1, reimages: 1, timeoutSeconds } } } };
@@ -41,6 +35,8 @@ const wish: ClusterWish = {
   workers: 3,
   // A Node is not ready so long after its last heartbeat, and it beats every 10 s.
   nodeGraceSeconds: 20,
+  // All of one MachineDeployment fall ill here.
+  variables: { REMUDA_UNHEALTHY_MAX: '3' },
   changed: impatient,
 };
 interface Remediation {
