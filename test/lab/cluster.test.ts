@@ -43,8 +43,8 @@ const otherEdition = (image: string, to: string): string => {
   return to;
 };
 
-const addressOf = (node: unknown): string => {
-  const addresses = field(node, 'status', 'addresses');
+const addressOf = (machine: unknown): string => {
+  const addresses = field(machine, 'status', 'addresses');
   const found = Array.isArray(addresses) ? addresses.find((one) => textField(one, 'type') === 'InternalIP') : undefined;
   return textField(found, 'address') ?? assert.fail(`no address: ${JSON.stringify(addresses)}`);
 };
@@ -135,7 +135,7 @@ describe('from kubectl apply to clean servers', { ...ground, timeout: 60 * minut
     assert.match(textField(found, 'status', 'nodeInfo', 'containerRuntimeVersion') ?? '', /^containerd:/);
     const host = await lab.host(workerHost);
     assert.equal(host.facts.installed?.digest, digests[0]);
-    const address = addressOf(found);
+    const address = addressOf(await machine(`${name}-md`));
     assert.deepEqual(await Promise.all([22, 5355, 10_250].map((port) => answerOf(address, port))), [
       'ECONNREFUSED',
       'ECONNREFUSED',
